@@ -1,0 +1,30 @@
+/** Every error code, in alphabetical order. Codes are stable: one that is retired is never used again. */
+export const errorCodes = [
+  'DIMENSION_UNKNOWN',
+  'EXTERNAL_DATA_INVALID',
+  'INTERNAL',
+  'MODEL_INVALID',
+  'MODEL_UNSUPPORTED',
+  'NOT_ONNX',
+] as const
+
+export type ErrorCode = (typeof errorCodes)[number]
+
+/** An error that a user can cause: the message says what was wrong, with which value, and what to do. */
+export class EspalierError extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'EspalierError'
+  }
+}
+
+/** Any thrown value as an EspalierError; what was not one becomes `INTERNAL` with its cause kept. */
+export function asEspalierError(thrown: unknown): EspalierError {
+  if (thrown instanceof EspalierError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new EspalierError('INTERNAL', message, { cause: thrown })
+}
