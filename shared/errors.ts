@@ -1,11 +1,17 @@
 /** Every error code, in alphabetical order. Codes are stable: one that is retired is never used again. */
 export const errorCodes = [
+  'DATABASE_INVALID',
+  'DATABASE_NEWER',
   'DIMENSION_UNKNOWN',
+  'DISK_FULL',
   'EXTERNAL_DATA_INVALID',
   'INTERNAL',
+  'INTERRUPTED',
   'MODEL_INVALID',
   'MODEL_UNSUPPORTED',
   'NOT_ONNX',
+  'OPTION_INVALID',
+  'SIZE_INVALID',
 ] as const
 
 export type ErrorCode = (typeof errorCodes)[number]

@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import type { Define } from './command.js'
+import { fail, Output } from './output.js'
+
+type Entry = readonly [summary: string, load: () => Promise<{ command: Define }>]
+
+/** Every command, by name. Only the one that is called is loaded. */
+const commands: Readonly<Record<string, Entry>> = {}
+
+const version = (): string =>
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+
+/** The whole command line; `called` is loaded in full, the others are listed with their summary. */
+async function program(called: string | undefined): Promise<Command> {
+  const root = new Command('espalier')
+    .description('Fits one neural network to every device of a fleet.')
+    .version(version())
+    .showHelpAfterError('(see --help)')
+    .exitOverride()
+    .enablePositionalOptions()
+  for (const [name, [summary, load]] of Object.entries(commands)) {
+    const command = root.command(name).description(summary)
+    if (name === called) (await load()).command(command)
+  }
+  addJson(root)
+  return root
+}
+
+function addJson(command: Command): void {
+  for (const child of command.commands) addJson(child)
+  const known = command.options.some((o) => o.long === '--json')
+  if (command.parent && command.commands.length === 0 && !known)
+    command.option('--json', 'print one JSON object on standard output')
+}
+
+/** @returns the exit status: 0 on success, 1 on failure, 2 on wrong usage. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    const called = args[0] === 'help' ? args[1] : args.find((a) => !a.startsWith('-'))
+    await (await program(called)).parseAsync(args, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2
+    return fail(thrown, new Output(args.includes('--json')))
+  }
+}
+
+process.stdout.on('error', (e: NodeJS.ErrnoException) => {
+  if (e.code === 'EPIPE') process.exit(0)
+  throw e
+})
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,109 @@
+import { asEspalierError, type ErrorCode, formatBytes } from '@espalier/shared'
+
+type Cell = string | number | null | undefined
+export type Column<Row> = readonly [title: string, value: (row: Row) => Cell]
+
+/** Where a command writes: its result on standard output, everything else on standard error. */
+export class Output {
+  constructor(
+    readonly json: boolean,
+    readonly stdout: NodeJS.WriteStream = process.stdout,
+    readonly stderr: NodeJS.WriteStream = process.stderr,
+  ) {}
+
+  /** The command's one result: `value` as one JSON object with --json, otherwise what `human` returns. */
+  result(value: object, human: () => string): void {
+    this.stdout.write(`${this.json ? JSON.stringify(value) : human()}\n`)
+  }
+
+  log(line: string): void {
+    this.stderr.write(`${line}\n`)
+  }
+
+  /** A progress bar on a terminal; elsewhere one line whenever `label` changes. Call `done()` at the end. */
+  progress(): Progress {
+    return new Progress(this.stderr)
+  }
+}
+
+export class Progress {
+  readonly #stream: NodeJS.WriteStream
+  #label = ''
+  #drawnAt = 0
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream
+  }
+
+  /** `done` of `total` steps; a total of 0 draws no bar. Redraws at most twenty times a second. */
+  update(label: string, done = 0, total = 0): void {
+    const changed = label !== this.#label
+    this.#label = label
+    if (!this.#stream.isTTY) {
+      if (changed) this.#stream.write(`${label}\n`)
+      return
+    }
+    const now = Date.now()
+    if (!changed && done < total && now - this.#drawnAt < 50) return
+    this.#drawnAt = now
+    const room = Math.max(20, this.#stream.columns ?? 80) - 1
+    const line = total > 0 ? `${bar(done / total)} ${label} ${done}/${total}` : label
+    this.#stream.write(`\r\x1b[K${line.slice(0, room)}`)
+  }
+
+  done(): void {
+    if (this.#stream.isTTY && this.#label) this.#stream.write('\r\x1b[K')
+    this.#label = ''
+  }
+}
+
+function bar(share: number, width = 24): string {
+  const filled = Math.round(Math.min(1, Math.max(0, share)) * width)
+  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`
+}
+
+/** Rows under titles, columns aligned: numbers to the right, text to the left; nothing known is a dash. */
+export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  const cells = rows.map((row) => columns.map(([, value]) => value(row) ?? '–'))
+  const right = columns.map((_, i) => cells.length > 0 && cells.every((c) => isNumeric(c[i])))
+  const lines = [columns.map(([title]) => title), ...cells].map((line) => line.map(String))
+  const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)))
+  return lines
+    .map((line) =>
+      line
+        .map((cell, i) => (right[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+const isNumeric = (cell: Cell) => typeof cell === 'number' || /^[-–\d]/.test(String(cell))
+
+/** Names and values, one a line, aligned. */
+export function facts(entries: Readonly<Record<string, Cell>>): string {
+  const width = Math.max(...Object.keys(entries).map((k) => k.length))
+  return Object.entries(entries)
+    .map(([key, value]) => `${key.padEnd(width)}  ${value ?? '–'}`)
+    .join('\n')
+}
+
+/** Formats for tables; null and undefined stay unknown. */
+export const show = {
+  bytes: (v: number | null | undefined) => (v == null ? null : formatBytes(v)),
+  ms: (v: number | null | undefined) => (v == null ? null : `${v < 10 ? v.toFixed(2) : v.toFixed(1)} ms`),
+  percent: (v: number | null | undefined) => (v == null ? null : `${(v * 100).toFixed(2)} %`),
+  time: (v: number | null | undefined) =>
+    v == null ? null : new Date(v).toISOString().replace('T', ' ').slice(0, 19),
+}
+
+/** Codes that say the command line itself was wrong: exit status 2, not 1. */
+const usage = new Set<ErrorCode>(['OPTION_INVALID', 'SIZE_INVALID'])
+
+/** Prints a failure's one-line cause. @returns the exit status: 2 for wrong usage, otherwise 1. */
+export function fail(thrown: unknown, out: Output): number {
+  const { code, message } = asEspalierError(thrown)
+  out.stderr.write(`espalier: ${message.replaceAll('\n', ' ')} (${code})\n`)
+  if (out.json) out.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`)
+  return usage.has(code) ? 2 : 1
+}

@@ -1,0 +1,6 @@
+import type { Migration } from '../database.js'
+import { catalog } from './001-catalog.js'
+import { compilations } from './002-compilations.js'
+
+/** Every step, in rising order. */
+export const migrations: readonly Migration[] = [catalog, compilations]
