@@ -5,6 +5,7 @@ export const errorCodes = [
   'DIMENSION_UNKNOWN',
   'DISK_FULL',
   'EXTERNAL_DATA_INVALID',
+  'FILE_NOT_FOUND',
   'INTERNAL',
   'INTERRUPTED',
   'MODEL_INVALID',
@@ -12,6 +13,7 @@ export const errorCodes = [
   'NOT_ONNX',
   'OPTION_INVALID',
   'SIZE_INVALID',
+  'WRITE_FAILED',
 ] as const
 
 export type ErrorCode = (typeof errorCodes)[number]
