@@ -1,2 +1,5 @@
 export * from './bytes.js'
 export * from './errors.js'
+export * from './messages/index.js'
+export * from './signing.js'
+export * from './topics.js'
