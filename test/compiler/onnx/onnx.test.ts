@@ -1,14 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { create, toBinary } from '@bufbuild/protobuf'
-import {
-  floats,
-  Graph,
-  type Node,
-  node,
-  type Tensor,
-  withAttributes,
-} from '@espalier/server/compiler/graph/index.js'
+import { floats, Graph, node, withAttributes } from '@espalier/server/compiler/graph/index.js'
 import { readModel, readModelFile, writeModel, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import type { EspalierError } from '@espalier/shared'
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf'
@@ -42,18 +35,9 @@ t.test('a graph made here runs in onnxruntime and reads back as it was', async (
 })
 
 t.test('an unchanged file is written back with every tensor, attribute and annotation it had', async (t) => {
-  const before = readModel(readFileSync(OCR))
-  const after = writeModel(before)
-  const again = readModel(after)
-  t.same([...again.initializers.keys()], [...before.initializers.keys()])
-  const bytes = ({ data }: Tensor) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  for (const [name, tensor] of before.initializers) {
-    t.ok(bytes(again.initializers.get(name)!).equals(bytes(tensor)), name)
-  }
-  const plain = (n: Node) => ({ ...n, origin: undefined, attributes: [...n.attributes.keys()] })
-  t.same(again.nodes.map(plain), before.nodes.map(plain))
-  t.same(again.inputs[0].dims, before.inputs[0].dims)
-  t.same([...again.opsets], [...before.opsets])
+  const before = readFileSync(OCR)
+  const after = writeModel(readModel(before))
+  t.same(readModel(after), readModel(before))
   t.ok(Buffer.from(writeModel(readModel(after))).equals(after), 'and a second round changes no byte')
 })
 

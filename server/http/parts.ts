@@ -1,0 +1,37 @@
+import type {
+  Assignment,
+  Credential,
+  Device,
+  DeviceCommand,
+  Group,
+  Latency,
+  LatencyQuery,
+  NewDevice,
+  Page,
+  PageQuery,
+  Report,
+  ReportQuery,
+} from './schemas/index.js'
+
+/** What the routes ask of the fleet. Unknown ids throw DEVICE_UNKNOWN or GROUP_UNKNOWN. */
+export interface FleetPart {
+  devices(page: PageQuery): Page<Device>
+  device(id: string): Device
+  /** @throws DEVICE_EXISTS */
+  create(device: NewDevice): Credential
+  /** Signs and publishes what the device should run. The newest version where none is named. */
+  assign(device: string, assignment: Assignment): Device
+  /** Sends a command. @returns its number. */
+  command(device: string, command: DeviceCommand): { n: number }
+  groups(page: PageQuery): Page<Group>
+  group(id: string): Group
+  /** Makes the group consist of exactly these devices. */
+  setGroup(id: string, devices: readonly string[]): Group
+  assignGroup(id: string, assignment: Assignment): Group
+}
+
+/** What the routes ask of telemetry. */
+export interface TelemetryPart {
+  reports(query: ReportQuery): Page<Report>
+  latency(query: LatencyQuery): Latency
+}

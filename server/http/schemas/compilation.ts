@@ -1,0 +1,60 @@
+import { Type } from '@fastify/type-provider-typebox'
+import { At, Bytes, Count, Id, Ms, Nullable, Share, Version } from './common.js'
+
+/** What to compile: one variant for each memory budget, or for each share of the MACs or parameters. */
+export const NewCompilation = Type.Object(
+  {
+    model: Id,
+    /** The newest version where none is given. */
+    version: Type.Optional(Version),
+    memoryBytes: Type.Optional(Type.Array(Bytes, { minItems: 1, maxItems: 32 })),
+    macs: Type.Optional(Type.Array(Share, { minItems: 1, maxItems: 32 })),
+    params: Type.Optional(Type.Array(Share, { minItems: 1, maxItems: 32 })),
+    /** Ids of datasets. The first trains and calibrates, the second only measures. */
+    data: Id,
+    eval: Type.Optional(Id),
+    criterion: Type.Optional(Type.String({ maxLength: 40 })),
+    epochs: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+    seed: Type.Optional(Count),
+  },
+  { additionalProperties: false },
+)
+export type NewCompilation = Type.Static<typeof NewCompilation>
+
+export const compilationStates = ['queued', 'running', 'done', 'failed', 'cancelled', 'interrupted'] as const
+export type CompilationState = (typeof compilationStates)[number]
+
+export const CompilationProgress = Type.Object({
+  stage: Type.String(),
+  done: Type.Number(),
+  total: Type.Number(),
+  message: Type.Optional(Type.String()),
+  variant: Type.Optional(Type.String()),
+})
+export type CompilationProgress = Type.Static<typeof CompilationProgress>
+
+export const Compilation = Type.Object({
+  id: Id,
+  model: Id,
+  version: Version,
+  request: NewCompilation,
+  state: Type.Union(compilationStates.map((s) => Type.Literal(s))),
+  progress: Nullable(CompilationProgress),
+  error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
+  /** Ids of the variants it made. */
+  variants: Type.Array(Id),
+  /** The dense network given the same recipe, data and seed: the reference for the variants' accuracy. */
+  dense: Nullable(
+    Type.Object({
+      top1: Nullable(Share),
+      macs: Nullable(Count),
+      params: Nullable(Count),
+      measuredRamBytes: Nullable(Bytes),
+      p50Ms: Nullable(Ms),
+    }),
+  ),
+  createdAt: At,
+  startedAt: Nullable(At),
+  endedAt: Nullable(At),
+})
+export type Compilation = Type.Static<typeof Compilation>

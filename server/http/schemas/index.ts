@@ -1,0 +1,7 @@
+export * from './common.js'
+export * from './compilation.js'
+export * from './dataset.js'
+export * from './device.js'
+export * from './model.js'
+export * from './report.js'
+export * from './variant.js'

@@ -1,0 +1,34 @@
+import { Type } from '@fastify/type-provider-typebox'
+import { At, Bytes, Count, Digest, Id, Ms, Nullable, Share, Version } from './common.js'
+
+/** What was predicted and measured of a variant where it was compiled; null is not known. */
+export const VariantFigures = Type.Object({
+  memoryBudgetBytes: Nullable(Bytes),
+  macs: Nullable(Count),
+  params: Nullable(Count),
+  fileBytes: Bytes,
+  artifactBytes: Bytes,
+  predictedRamBytes: Nullable(Bytes),
+  measuredRamBytes: Nullable(Bytes),
+  /** Accuracy on the evaluation data, and on how many of its examples. */
+  top1: Nullable(Share),
+  n: Nullable(Count),
+  /** Share of examples on which variant and dense model choose the same class. */
+  agreement: Nullable(Share),
+  p50Ms: Nullable(Ms),
+  recipe: Nullable(Type.String()),
+})
+export type VariantFigures = Type.Static<typeof VariantFigures>
+
+export const Variant = Type.Object({
+  id: Id,
+  name: Type.String(),
+  model: Id,
+  version: Version,
+  compilation: Nullable(Id),
+  digest: Digest,
+  ...VariantFigures.properties,
+  createdAt: At,
+  withdrawnAt: Nullable(At),
+})
+export type Variant = Type.Static<typeof Variant>
