@@ -1,0 +1,1 @@
+export type { Samples, Train, TrainHistory, TrainOptions, TrainProgress, TrainResult } from './options.js'
