@@ -17,9 +17,13 @@ const fields = ['id', 'password', 'broker', 'servicePublicKey'] as const
 /** Reads a device's credential file. @throws CREDENTIAL_INVALID, naming what is wrong with it. */
 export function readCredential(path: string): Credential {
   const invalid = (why: string, cause?: unknown) =>
-    new EspalierError('CREDENTIAL_INVALID', `credential ${path}: ${why}; make one with: espalier devices create`, {
-      cause,
-    })
+    new EspalierError(
+      'CREDENTIAL_INVALID',
+      `credential ${path}: ${why}; make one with: espalier devices create`,
+      {
+        cause,
+      },
+    )
   let value: unknown
   try {
     if ((statSync(path).mode & 0o077) !== 0) throw invalid('other users can read it; chmod 600 it')
@@ -34,7 +38,8 @@ export function readCredential(path: string): Credential {
     if (typeof found[field] !== 'string' || found[field] === '') throw invalid(`"${field}" is missing`)
   }
   const credential = value as Credential
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(credential.id)) throw invalid(`"id" '${credential.id}' is no device id`)
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(credential.id))
+    throw invalid(`"id" '${credential.id}' is no device id`)
   publicKeyFrom(credential.servicePublicKey)
   parseBroker(credential.broker)
   return credential

@@ -19,6 +19,11 @@ export class Window {
     return this.#blocks
   }
 
+  /** The least round-trip time seen, ms; 0 before the first. */
+  get rttMs(): number {
+    return Number.isFinite(this.#leastRttMs) ? this.#leastRttMs : 0
+  }
+
   /** Time from a request to the first of its blocks, ms. */
   answered(rttMs: number): void {
     this.#leastRttMs = Math.min(this.#leastRttMs, Math.max(rttMs, 0.1))

@@ -101,7 +101,9 @@ export class LaneStream extends Duplex {
     let length = 0
     for (let i = this.#headerLength - 1; i > 0; i--) length = length * 128 + (this.#header[i] & 127)
     if (length > maxPacketBytes) {
-      this.destroy(new PacketTooLarge(`the broker sent a packet of ${length} bytes; ${maxPacketBytes} are taken`))
+      this.destroy(
+        new PacketTooLarge(`the broker sent a packet of ${length} bytes; ${maxPacketBytes} are taken`),
+      )
       return
     }
     const isPlainPublish = this.#header[0] >> 4 === PUBLISH && (this.#header[0] & 0b0110) === 0
@@ -137,7 +139,10 @@ export class LaneStream extends Duplex {
     const topicEnd = 2 + body.readUInt16BE(0)
     if (topicEnd <= body.length) {
       const topic = body.toString('utf8', 2, topicEnd)
-      if (this.#lane.takes(topic)) return this.#lane.block(topic, body.subarray(topicEnd))
+      if (this.#lane.takes(topic)) {
+        this.#lane.block(topic, body.subarray(topicEnd))
+        return
+      }
     }
     this.push(Buffer.concat([this.#header.subarray(0, this.#headerLength), body]))
   }

@@ -1,5 +1,13 @@
 import { randomInt } from 'node:crypto'
-import { asEspalierError, EspalierError, encode, type ParsedTopic, parseTopic, presence, topic } from '@espalier/shared'
+import {
+  asEspalierError,
+  EspalierError,
+  encode,
+  type ParsedTopic,
+  parseTopic,
+  presence,
+  topic,
+} from '@espalier/shared'
 import mqtt from 'mqtt/lib/client'
 import type { Clock } from '../clock.js'
 import type { Credential } from '../credential.js'
@@ -62,7 +70,11 @@ export class Link {
    * Sends; resolves when the broker has taken it (QoS 1) or the socket has (QoS 0).
    * @throws BROKER_UNREACHABLE without a session, or when it ends before that.
    */
-  async publish(to: string, payload: Buffer, { qos = 1, retain = false }: { qos?: 0 | 1; retain?: boolean } = {}) {
+  async publish(
+    to: string,
+    payload: Buffer,
+    { qos = 1, retain = false }: { qos?: 0 | 1; retain?: boolean } = {},
+  ) {
     if (!this.#client) throw unreachable('not connected')
     try {
       await this.#client.publishAsync(to, payload, { qos, retain })
@@ -106,7 +118,10 @@ export class Link {
       client.on('connect', () => {
         this.#client = client
         this.#subscribe(client, [...this.#topics])
-        client.publish(topic('presence', { device: credential.id }), this.#presence(true), { qos: 1, retain: true })
+        client.publish(topic('presence', { device: credential.id }), this.#presence(true), {
+          qos: 1,
+          retain: true,
+        })
         onOnline()
       })
       client.on('message', (name: string, payload: Uint8Array) => {
@@ -129,7 +144,10 @@ export class Link {
   #open(): Client {
     const { credential, keepaliveSeconds = 30, onBlock } = this.#options
     const data = topic('blocksData', { device: credential.id })
-    const lane = { takes: (name: string) => name === data, block: (_: string, bytes: Buffer) => onBlock(bytes) }
+    const lane = {
+      takes: (name: string) => name === data,
+      block: (_: string, bytes: Buffer) => onBlock(bytes),
+    }
     const address = parseBroker(credential.broker)
     return new mqtt.default(() => openSocket(address, lane), {
       protocolVersion: 4,

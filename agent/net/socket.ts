@@ -14,7 +14,10 @@ export function parseBroker(url: string): Address {
   const parsed = URL.canParse(url) ? new URL(url) : null
   const secure = parsed?.protocol === 'mqtts:'
   if (!parsed || !parsed.hostname || !(secure || parsed.protocol === 'mqtt:')) {
-    throw new EspalierError('CREDENTIAL_INVALID', `broker '${url}' is not an address such as mqtt://host:1883`)
+    throw new EspalierError(
+      'CREDENTIAL_INVALID',
+      `broker '${url}' is not an address such as mqtt://host:1883`,
+    )
   }
   const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
   return { host, port: Number(parsed.port || (secure ? 8883 : 1883)), secure }

@@ -1,5 +1,5 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { errnoOf, readText } from './files.js'
 
 /** Who holds a lock: a process id alone would be mistaken for its successor's after a reboot or a wrap. */
