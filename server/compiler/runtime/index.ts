@@ -1,0 +1,2 @@
+/** The script of a process that measures with this package's onnxruntime; see `@espalier/shared/measure`. */
+export const measuringChild = new URL('./measuring-child.js', import.meta.url)

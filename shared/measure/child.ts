@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs'
+import type {
+  Env,
+  InferenceSession,
+  InferenceSessionFactory,
+  Tensor,
+  TensorConstructor,
+} from 'onnxruntime-common'
+import { asEspalierError, EspalierError } from '../errors.js'
+import { baseNetwork } from './base-network.js'
+import { inputsOf } from './inputs.js'
+import { median, percentiles } from './percentiles.js'
+import type { Latency, Loaded, Memory, Message, Profile, Request, Shapes } from './protocol.js'
+
+/** What onnxruntime-node and its kin export. */
+export interface Runtime {
+  readonly InferenceSession: InferenceSessionFactory
+  readonly Tensor: TensorConstructor
+  readonly env: Env
+}
+
+/** Sessions as they are measured and deployed: no memory pattern, no spinning, one thread unless asked otherwise. */
+export const sessionOptions = (threads = 1): InferenceSession.SessionOptions => ({
+  intraOpNumThreads: threads,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  enableMemPattern: false,
+  logSeverityLevel: 3,
+  extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+})
+
+/** Queries before memory is read: by the second the arena has grown to its size. */
+const MEMORY_RUNS = 5
+const WINDOW = 8
+const MAX_WINDOWS = 16
+
+/**
+ * Makes this process, started by `child_process.fork`, a measuring process with the given runtime; see protocol.ts.
+ * It ends when the parent disconnects.
+ */
+export async function serveMeasuring(runtime: Runtime): Promise<void> {
+  const send = (message: Message) => process.send?.(message)
+  process.on('disconnect', () => process.exit(0))
+  try {
+    const measured = new Measured(runtime)
+    await measured.base()
+    let last = Promise.resolve()
+    process.on('message', (request: Request) => {
+      last = last.then(async () => {
+        try {
+          send({ id: request.id, ok: await answer(measured, request) })
+        } catch (thrown) {
+          send({ id: request.id, error: problem(thrown) })
+        }
+      })
+    })
+    const version = runtime.env.versions.node ?? runtime.env.versions.common
+    send({
+      ready: { runtimeBaseBytes: measured.baseBytes, runtime: 'onnxruntime-node', runtimeVersion: version },
+    })
+  } catch (thrown) {
+    send({ error: problem(thrown) })
+  }
+}
+
+const problem = (thrown: unknown) => {
+  const { code, message } = asEspalierError(thrown)
+  return { code, message }
+}
+
+function answer(
+  measured: Measured,
+  request: Request,
+): Loaded | Memory | Latency | Promise<Loaded | Latency | Memory> {
+  if (request.do === 'load') return measured.load(request.path, request.threads, request.shapes)
+  if (request.do === 'memory') return measured.memory()
+  return measured.time(request.profile)
+}
+
+class Measured {
+  baseBytes = 0
+  #session?: InferenceSession
+  #feeds: Record<string, Tensor> = {}
+
+  constructor(readonly runtime: Runtime) {}
+
+  async base(): Promise<void> {
+    const session = await this.runtime.InferenceSession.create(baseNetwork(), sessionOptions())
+    const feeds = { x: new this.runtime.Tensor('float32', new Float32Array(3 * 16 * 16), [1, 3, 16, 16]) }
+    for (let i = 0; i < MEMORY_RUNS; i++) dispose(await session.run(feeds))
+    await session.release()
+    this.baseBytes = peakBytes()
+  }
+
+  async load(path: string, threads?: number, shapes?: Shapes): Promise<Loaded> {
+    if (this.#session) throw new EspalierError('MEASURING_FAILED', 'a measuring process measures one model')
+    const started = performance.now()
+    try {
+      this.#session = await this.runtime.InferenceSession.create(path, sessionOptions(threads))
+    } catch (cause) {
+      throw unrunnable(path, cause)
+    }
+    const coldLoadMs = performance.now() - started
+    const inputs = inputsOf(this.#session.inputMetadata, shapes)
+    for (const { name, type, dims, data } of inputs)
+      this.#feeds[name] = new this.runtime.Tensor(type as 'float32', data as Float32Array, dims)
+    try {
+      const firstRunMs = await this.#query()
+      return { coldLoadMs, firstRunMs, inputs: inputs.map(({ name, type, dims }) => ({ name, type, dims })) }
+    } catch (cause) {
+      throw unrunnable(path, cause)
+    }
+  }
+
+  async memory(): Promise<Memory> {
+    for (let i = 0; i < MEMORY_RUNS; i++) await this.#query()
+    const processBytes = peakBytes()
+    return {
+      measuredRamBytes: Math.max(0, processBytes - this.baseBytes),
+      runtimeBaseBytes: this.baseBytes,
+      processBytes,
+    }
+  }
+
+  async time({ queries, seconds }: Profile): Promise<Latency> {
+    const end = performance.now() + seconds * 1000
+    const { warmUps, steady } = await this.#warmUp(performance.now() + seconds * 250)
+    const latencies: number[] = []
+    do latencies.push(await this.#query())
+    while (latencies.length < queries && performance.now() < end)
+    return { runs: latencies.length, warmUps, steady, ...percentiles(latencies) }
+  }
+
+  /** Queries until two windows in a row have medians within 5 %, but not beyond `until` or `MAX_WINDOWS` windows. */
+  async #warmUp(until: number): Promise<{ warmUps: number; steady: boolean }> {
+    let before = Number.NaN
+    let warmUps = 0
+    for (let w = 0; w < MAX_WINDOWS; w++) {
+      const window: number[] = []
+      while (window.length < WINDOW && performance.now() < until) window.push(await this.#query())
+      warmUps += window.length
+      if (window.length < WINDOW) break
+      const now = median(window)
+      if (Math.abs(now - before) <= 0.05 * before) return { warmUps, steady: true }
+      before = now
+    }
+    return { warmUps, steady: false }
+  }
+
+  /** One query, in ms. Its outputs are disposed after the clock stops. */
+  async #query(): Promise<number> {
+    if (!this.#session) throw new EspalierError('MEASURING_FAILED', 'load a model first')
+    const started = performance.now()
+    const outputs = await this.#session.run(this.#feeds)
+    const ms = performance.now() - started
+    dispose(outputs)
+    return ms
+  }
+}
+
+function dispose(outputs: InferenceSession.OnnxValueMapType): void {
+  for (const output of Object.values(outputs)) output.dispose()
+}
+
+function unrunnable(path: string, cause: unknown): EspalierError {
+  const why = (cause instanceof Error ? cause.message : String(cause)).replaceAll('\n', ' ').slice(0, 400)
+  return new EspalierError('MODEL_UNRUNNABLE', `the runtime cannot run '${path}': ${why}`, { cause })
+}
+
+/** Peak resident bytes of this process: VmHWM on Linux, elsewhere what the system reports as the maximum. */
+function peakBytes(): number {
+  if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1024
+  const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+  if (!match)
+    throw new EspalierError(
+      'MEASURING_FAILED',
+      '/proc/self/status has no VmHWM; memory cannot be measured here',
+    )
+  return Number(match[1]) * 1024
+}

@@ -1,0 +1,13 @@
+/** Measuring a model's memory and latency in fresh processes. What runs inside them is in `child.js`. */
+export * from './measure.js'
+export * from './percentiles.js'
+export { MeasuringProcess, type ProcessOptions } from './process.js'
+export {
+  type Latency,
+  type Loaded,
+  type Memory,
+  type Profile,
+  profiles,
+  type Ready,
+  type Shapes,
+} from './protocol.js'

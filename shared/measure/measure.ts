@@ -1,0 +1,80 @@
+import { median } from './percentiles.js'
+import { MeasuringProcess, type ProcessOptions } from './process.js'
+import type { Latency, Loaded, Memory, Profile, Ready, Shapes } from './protocol.js'
+
+export interface MeasureOptions extends ProcessOptions {
+  /** Default 1. */
+  readonly threads?: number
+  readonly shapes?: Shapes
+}
+
+/** Memory over several fresh processes, in bytes. */
+export interface MemoryMeasurement extends Memory {
+  readonly processes: number
+  readonly medianRamBytes: number
+  /** Largest less smallest. */
+  readonly spreadRamBytes: number
+}
+
+export type Measurement = MemoryMeasurement & Loaded & Latency & Ready
+
+/** How many fresh processes memory is measured in (see "memory" in the product's terms). */
+export const MEMORY_PROCESSES = 5
+
+/**
+ * Memory that the model in the file `path` adds to a process in which the runtime has run the base network:
+ * the largest of `processes` fresh processes, one after the other.
+ * @throws MODEL_UNRUNNABLE, SHAPE_NEEDED, MEASURING_FAILED; the signal's reason when aborted.
+ */
+export async function measureMemory(
+  path: string,
+  options: MeasureOptions,
+  processes = MEMORY_PROCESSES,
+): Promise<MemoryMeasurement> {
+  const found: Memory[] = []
+  for (let i = 0; i < processes; i++) found.push(await inProcess(path, options, (p) => p.memory()))
+  return largest(found)
+}
+
+/**
+ * Everything about the model in the file `path`: memory in `processes` fresh processes, then latency by `profile`
+ * in the last of them. `coldLoadMs` is that of the last.
+ */
+export async function measure(
+  path: string,
+  profile: Profile,
+  options: MeasureOptions,
+  processes = MEMORY_PROCESSES,
+): Promise<Measurement> {
+  const found: Memory[] = []
+  for (let i = 1; i < processes; i++) found.push(await inProcess(path, options, (p) => p.memory()))
+  return inProcess(path, options, async (p, loaded) => {
+    found.push(await p.memory())
+    const latency = await p.time(profile)
+    return { ...p.ready, ...loaded, ...latency, ...largest(found) }
+  })
+}
+
+async function inProcess<T>(
+  path: string,
+  options: MeasureOptions,
+  use: (process: MeasuringProcess, loaded: Loaded) => Promise<T>,
+): Promise<T> {
+  const process = await MeasuringProcess.start(options)
+  try {
+    return await use(process, await process.load(path, options.threads, options.shapes))
+  } finally {
+    process.close()
+  }
+}
+
+function largest(found: readonly Memory[]): MemoryMeasurement {
+  const sizes = found.map((m) => m.measuredRamBytes)
+  const most = Math.max(...sizes)
+  return {
+    ...found[sizes.indexOf(most)],
+    processes: found.length,
+    medianRamBytes: median(sizes),
+    spreadRamBytes: most - Math.min(...sizes),
+  }
+}

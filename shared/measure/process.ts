@@ -1,0 +1,102 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { EspalierError, errorCodes } from '../errors.js'
+import type { Latency, Loaded, Memory, Message, Profile, Ready, Request, Shapes } from './protocol.js'
+
+export interface ProcessOptions {
+  /** The script that hands its onnxruntime to `serveMeasuring`. */
+  readonly child: URL
+  /** How long one request may take; default 120,000. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+type Answer<D extends Request['do']> = D extends 'load' ? Loaded : D extends 'memory' ? Memory : Latency
+type Body<R> = R extends Request ? Omit<R, 'id'> : never
+
+/** A fresh process that measures one model. Whatever the model does to it, only this process is lost. */
+export class MeasuringProcess {
+  readonly ready: Ready
+  readonly #child: ChildProcess
+  readonly #options: ProcessOptions
+  #nextId = 1
+
+  private constructor(child: ChildProcess, options: ProcessOptions, ready: Ready) {
+    this.#child = child
+    this.#options = options
+    this.ready = ready
+  }
+
+  /** Starts the process and waits until its runtime has run the base network. */
+  static async start(options: ProcessOptions): Promise<MeasuringProcess> {
+    options.signal?.throwIfAborted()
+    const child = fork(options.child, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
+    const ready = await reply(child, options, (m) => ('ready' in m ? m.ready : undefined))
+    return new MeasuringProcess(child, options, ready)
+  }
+
+  /** @throws MODEL_UNRUNNABLE, SHAPE_NEEDED, MEASURING_FAILED */
+  load(path: string, threads = 1, shapes?: Shapes): Promise<Loaded> {
+    return this.#ask<'load'>({ do: 'load', path, threads, shapes })
+  }
+
+  /** What the loaded model has added so far, after a few more queries. */
+  memory(): Promise<Memory> {
+    return this.#ask<'memory'>({ do: 'memory' })
+  }
+
+  time(profile: Profile): Promise<Latency> {
+    return this.#ask<'time'>({ do: 'time', profile })
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #ask<D extends Request['do']>(body: Body<Extract<Request, { do: D }>>): Promise<Answer<D>> {
+    const id = this.#nextId++
+    const answered = reply(this.#child, this.#options, (m) => ('ok' in m && m.id === id ? m.ok : undefined))
+    this.#child.send({ id, ...body })
+    return answered as Promise<Answer<D>>
+  }
+}
+
+/** The first message that `pick` accepts; an error message, an end, a timeout or an abort ends the process and rejects. */
+function reply<T>(
+  child: ChildProcess,
+  { timeoutMs = 120_000, signal }: ProcessOptions,
+  pick: (message: Message) => T | undefined,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const settle = (end: () => void) => {
+      clearTimeout(timer)
+      child.off('message', onMessage).off('exit', onExit).off('error', onError)
+      signal?.removeEventListener('abort', onAbort)
+      end()
+    }
+    const fail = (error: unknown) => {
+      child.kill('SIGKILL')
+      settle(() => reject(error))
+    }
+    const failed = (why: string) =>
+      fail(new EspalierError('MEASURING_FAILED', `the measuring process ${why}`))
+    const onMessage = (message: Message) => {
+      if ('error' in message) {
+        const code = errorCodes.find((c) => c === message.error.code) ?? 'MEASURING_FAILED'
+        return fail(new EspalierError(code, message.error.message))
+      }
+      const picked = pick(message)
+      if (picked !== undefined) settle(() => resolve(picked))
+    }
+    const onExit = (status: number | null, by: string | null) =>
+      failed(
+        `ended (${by ?? `status ${status}`}); the model may have crashed the runtime or exhausted memory`,
+      )
+    const onError = (error: Error) => failed(`could not be used: ${error.message}`)
+    const onAbort = () => fail(signal?.reason)
+    const timer = setTimeout(() => failed(`did not answer within ${timeoutMs / 1000} s`), timeoutMs)
+    child.on('message', onMessage).on('exit', onExit).on('error', onError)
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted) onAbort()
+    else if (child.exitCode !== null || child.signalCode !== null) onExit(child.exitCode, child.signalCode)
+  })
+}
