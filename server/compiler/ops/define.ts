@@ -1,0 +1,134 @@
+import type { Graph, Node, Tensor } from '../graph/index.js'
+
+/**
+ * One dimension of a value as coupling sees it: an atom for each index. Indices with one atom live or die
+ * together. `zero`: once a removed index's weights are zero, everything at that index is exactly zero.
+ */
+export interface Axis {
+  readonly atoms: Int32Array
+  readonly zero: boolean
+}
+
+/** Where an element of a small integer vector comes from: it decides whether pruning may change it. */
+export type Origin =
+  | { readonly from: 'constant'; readonly tensor: string; readonly index: number }
+  | { readonly from: 'axis'; readonly axis: Axis }
+  | { readonly from: 'computed' }
+
+/** A value as it flows: its dimensions and, for small integer vectors and scalars, its elements' origins. */
+export interface Flowing {
+  readonly axes: readonly Axis[]
+  readonly origins?: readonly Origin[]
+}
+
+/** What is left once units are gone. */
+export interface Kept {
+  /** Positions along `axis` that stay, ascending. */
+  indices(axis: Axis): number[]
+  count(axis: Axis): number
+}
+
+/** How a node itself changes when units go. Its constants are its own: no other node reads them. */
+export interface NodeEdit {
+  attribute(name: string, value: number | readonly number[] | undefined): void
+  /** Gives input `i` a new constant. */
+  input(i: number, value: Tensor): void
+}
+
+/** What an operator's flow rule is given. All of it speaks of one concrete run of the network. */
+export interface FlowContext {
+  readonly graph: Graph
+  readonly node: Node
+  readonly opset: number
+  /** Inputs by position; undefined where absent. */
+  readonly inputs: readonly (Flowing | undefined)[]
+  /** The axes of input `i`. Declines where that input is absent. */
+  axes(i: number): readonly Axis[]
+  /** Shape of output `i` in the run. */
+  outputDims(i?: number): readonly number[]
+  /** The constant that input `i` is, if it is one. */
+  constant(i: number): Tensor | undefined
+  /** Elements of a small integer input: of a constant, or as they were in the run. */
+  integers(i: number): readonly number[] | undefined
+
+  /** Declares that the axes, of one size, agree index by index: those indices live or die together. */
+  same(a: Axis, b: Axis): void
+  /** An axis that pruning never touches; the reason is kept for people. */
+  fixed(size: number, reason: string): Axis
+  /** An axis of new atoms, tied to nothing yet. */
+  fresh(size: number, zero: boolean): Axis
+  freeze(axis: Axis, reason: string): void
+  /** The row-major factors of an axis: an index goes when any of its factors' indices goes. */
+  split(axis: Axis, sizes: readonly number[]): Axis[]
+  /** The row-major product of axes. */
+  merge(axes: readonly Axis[]): Axis
+  pick(axis: Axis, indices: readonly number[]): Axis
+  concat(axes: readonly Axis[]): Axis
+  /** Axes after a row-major reshape to `sizes`. */
+  reshape(axes: readonly Axis[], sizes: readonly number[]): Axis[]
+  /** States that an element of an integer vector is the size of `axis`, so that it follows when indices go. */
+  sizes(origin: Origin | undefined, axis: Axis): void
+  /** Input `i` is sliced but never zeroed (a divisor). */
+  neverZero(i: number): void
+  /** Registers what the node itself must change; runs once units are chosen. */
+  onPrune(edit: (kept: Kept, node: NodeEdit) => void): void
+  /** Gives up: everything the node touches is left whole, for this reason. */
+  decline(reason: string): never
+}
+
+/** The shapes a node sees, by position; `dims(i)` is empty for absent inputs. */
+export interface CostContext {
+  readonly node: Node
+  inputDims(i: number): readonly number[]
+  outputDims(i?: number): readonly number[]
+}
+
+/**
+ * What a gradient rule is given: it emits nodes that compute the gradients of the node's inputs.
+ * The trainer extends it.
+ */
+export interface GradientContext {
+  readonly node: Node
+  readonly opset: number
+  /** The gradient of output `i`; undefined where none flows. */
+  gradient(i?: number): string | undefined
+  /** Whether somebody needs the gradient of input `i`. */
+  wants(i: number): boolean
+  /** Shape of a value, by name. */
+  dims(value: string): readonly number[]
+  /** Adds a node and returns the name of its first output. */
+  emit(
+    op: string,
+    inputs: readonly string[],
+    attributes?: Parameters<typeof import('../graph/index.js').node>[3],
+  ): string
+  constant(value: Tensor): string
+}
+
+/** Gradients of the inputs by position; undefined where none flows or nobody wants it. */
+export type GradientRule = (g: GradientContext) => readonly (string | undefined)[]
+
+/** Everything the compiler knows of one operator. */
+export interface OpDefinition {
+  readonly op: string
+  /** '' is ONNX's own domain. */
+  readonly domain: string
+  /** How indices flow: the axes of each output, joined to those of the inputs as the operator demands. */
+  readonly flow: (f: FlowContext) => readonly Flowing[]
+  /** Multiply–accumulates of one run; 0 for what only moves or maps elements. */
+  readonly macs: (c: CostContext) => number
+  readonly gradient?: GradientRule
+}
+
+export const defineOp = (definition: Omit<OpDefinition, 'domain'> & { domain?: string }): OpDefinition => ({
+  domain: '',
+  ...definition,
+})
+
+/** The cost of operators without multiply–accumulates. */
+export const noMacs = (): number => 0
+
+export const product = (sizes: readonly number[]): number => sizes.reduce((n, s) => n * s, 1)
+
+/** `axis` as a position from 0 for a value of this rank. */
+export const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)

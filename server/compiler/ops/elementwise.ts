@@ -1,0 +1,122 @@
+import { intAttribute, numbersOf } from '../graph/index.js'
+import { type Axis, defineOp, type FlowContext, noMacs } from './define.js'
+
+/**
+ * Broadcasts operands as numpy does and joins the dimensions they share. `zero` says when an index of the result
+ * is exactly zero: with `all` operands zero there (sums), or with `any` (products).
+ */
+export function broadcast(
+  f: FlowContext,
+  operands: readonly (readonly Axis[])[],
+  zero: 'all' | 'any',
+): Axis[] {
+  const rank = Math.max(...operands.map((axes) => axes.length))
+  return Array.from({ length: rank }, (_, i) => {
+    const here = operands.map((axes): Axis | undefined => axes[i - rank + axes.length])
+    const wide = here.filter((a): a is Axis => a !== undefined && a.atoms.length !== 1)
+    if (wide.length === 0) return here.find((a) => a !== undefined) ?? f.fixed(1, 'a size of one')
+    for (const other of wide.slice(1)) f.same(wide[0], other)
+    const everywhere = wide.length === operands.length
+    const isZero = zero === 'any' ? wide.some((a) => a.zero) : everywhere && wide.every((a) => a.zero)
+    return { atoms: wide[0].atoms, zero: isZero }
+  })
+}
+
+const present = (f: FlowContext) => f.inputs.flatMap((v) => (v ? [v.axes] : []))
+
+const pointwise = (op: string, zero: 'all' | 'any') =>
+  defineOp({ op, flow: (f) => [{ axes: broadcast(f, present(f), zero) }], macs: noMacs })
+
+/** Operators whose result is zero where all operands are. */
+export const sums = ['Add', 'Sub', 'Min', 'Max', 'Sum', 'Mean'].map((op) => pointwise(op, 'all'))
+
+export const mul = pointwise('Mul', 'any')
+
+/** Zero where the dividend is. The divisor is sliced but, in the oracle, never zeroed. */
+export const div = defineOp({
+  op: 'Div',
+  flow(f) {
+    const axes = broadcast(f, [f.axes(0), f.axes(1)], 'all')
+    const divisor = f.axes(1)
+    if (f.constant(1)) f.neverZero(1)
+    else for (const a of divisor) if (a.zero) f.freeze(a, 'it divides, and would be zero')
+    return [{ axes: axes.map((a, i) => ({ atoms: a.atoms, zero: zeroLike(f.axes(0), i - axes.length) })) }]
+  },
+  macs: noMacs,
+})
+
+const zeroLike = (axes: readonly Axis[], fromEnd: number) =>
+  axes.at(fromEnd)?.zero === true && -fromEnd <= axes.length
+
+/** Zero where the base is, if every exponent is a constant above zero. */
+export const pow = defineOp({
+  op: 'Pow',
+  flow(f) {
+    const exponent = f.constant(1)
+    const keepsZero = exponent !== undefined && numbersOf(exponent).every((e) => e > 0)
+    if (exponent) f.neverZero(1)
+    else for (const a of f.axes(1)) f.freeze(a, 'it is an exponent')
+    const axes = broadcast(f, [f.axes(0), f.axes(1)], 'all')
+    return [
+      {
+        axes: axes.map((a, i) => ({
+          atoms: a.atoms,
+          zero: keepsZero && zeroLike(f.axes(0), i - axes.length),
+        })),
+      },
+    ]
+  },
+  macs: noMacs,
+})
+
+const never = (op: string) =>
+  defineOp({
+    op,
+    flow: (f) => [{ axes: broadcast(f, present(f), 'all').map((a) => ({ atoms: a.atoms, zero: false })) }],
+    macs: noMacs,
+  })
+
+/** Comparisons and logic: 0 = 0 holds, so nothing is said to stay zero. */
+export const comparisons = [
+  'Equal',
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+  'And',
+  'Or',
+  'Xor',
+].map(never)
+
+export const where = defineOp({
+  op: 'Where',
+  flow(f) {
+    const values = broadcast(f, [f.axes(1), f.axes(2)], 'all')
+    const axes = broadcast(f, [values, f.axes(0)], 'any')
+    return [
+      {
+        axes: axes.map((a, i) => ({ atoms: a.atoms, zero: zeroLike(values, i - axes.length) })),
+      },
+    ]
+  },
+  macs: noMacs,
+})
+
+/** Slopes broadcast to x; f(0) = 0. */
+export const pRelu = defineOp({
+  op: 'PRelu',
+  flow: (f) => [
+    { axes: broadcast(f, [f.axes(0), f.axes(1)], 'any').map((a, i) => ({ ...a, zero: f.axes(0)[i].zero })) },
+  ],
+  macs: noMacs,
+})
+
+/** Keeps the first input's axes; a mask, if any, has them too. */
+export const dropout = defineOp({
+  op: 'Dropout',
+  flow(f) {
+    if (f.opset >= 12 && intAttribute(f.node, 'training_mode', 0) === 1) f.decline('it drops at random')
+    return f.node.outputs.map(() => ({ axes: f.axes(0) }))
+  },
+  macs: noMacs,
+})

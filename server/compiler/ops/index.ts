@@ -1,0 +1,48 @@
+import type { Node } from '../graph/index.js'
+import * as activation from './activation.js'
+import * as concat from './concat.js'
+import * as conv from './conv.js'
+import type { OpDefinition } from './define.js'
+import * as elementwise from './elementwise.js'
+import * as gemm from './gemm.js'
+import * as movement from './movement.js'
+import * as normalization from './normalization.js'
+import * as pad from './pad.js'
+import * as pool from './pool.js'
+import * as reduce from './reduce.js'
+import * as resize from './resize.js'
+import * as shape from './shape.js'
+import * as slice from './slice.js'
+
+export * from './define.js'
+
+const families = [
+  activation,
+  concat,
+  conv,
+  elementwise,
+  gemm,
+  movement,
+  normalization,
+  pad,
+  pool,
+  reduce,
+  resize,
+  shape,
+  slice,
+]
+
+const isDefinition = (v: unknown): v is OpDefinition => typeof v === 'object' && v !== null && 'flow' in v
+
+/** Every operator that the compiler knows; a definition exported by a family is in. */
+export const operators: readonly OpDefinition[] = families.flatMap((family) =>
+  Object.values(family as Readonly<Record<string, unknown>>)
+    .flat()
+    .filter(isDefinition),
+)
+
+const key = (domain: string, op: string) => `${domain}:${op}`
+const registry = new Map(operators.map((o) => [key(o.domain, o.op), o]))
+
+/** What is known of the node's operator; undefined for one that nobody described. */
+export const opFor = (n: Node): OpDefinition | undefined => registry.get(key(n.domain, n.op))

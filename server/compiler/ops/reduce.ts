@@ -1,0 +1,59 @@
+import { intAttribute, intsAttribute } from '../graph/index.js'
+import { type Axis, defineOp, type FlowContext, noMacs, positive } from './define.js'
+
+/** Which axes a reduction takes: from an attribute or, since opset 18 (ReduceSum: 13), from an input. */
+function reducedAxes(f: FlowContext): Set<number> {
+  const rank = f.axes(0).length
+  const given = f.node.inputs[1] ? f.integers(1) : intsAttribute(f.node, 'axes')
+  if (f.node.inputs[1] && !given) f.decline('the axes it reduces are not known')
+  const none = !given || given.length === 0
+  if (none && intAttribute(f.node, 'noop_with_empty_axes', 0) === 1) return new Set()
+  return new Set(none ? f.axes(0).keys() : given.map((a) => positive(a, rank)))
+}
+
+/** `sums`: a removed index that is exactly zero adds nothing. Otherwise reducing over it would change the result. */
+const reduction = (op: string, { sums, keepsZero }: { sums: boolean; keepsZero: boolean }) =>
+  defineOp({
+    op,
+    flow(f) {
+      const axes = f.axes(0)
+      const reduced = reducedAxes(f)
+      for (const i of reduced) if (!sums || !axes[i].zero) f.freeze(axes[i], `${op} over it would change`)
+      const keep = intAttribute(f.node, 'keepdims', 1) === 1
+      const out = axes.flatMap((a, i): Axis[] => {
+        if (!reduced.has(i)) return [{ atoms: a.atoms, zero: a.zero && keepsZero }]
+        return keep ? [f.fixed(1, 'a size of one')] : []
+      })
+      return [{ axes: out }]
+    },
+    macs: noMacs,
+  })
+
+export const reductions = [
+  ...['ReduceSum', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare'].map((op) =>
+    reduction(op, { sums: true, keepsZero: true }),
+  ),
+  ...['ReduceMean', 'ReduceMax', 'ReduceMin', 'ReduceProd'].map((op) =>
+    reduction(op, { sums: false, keepsZero: true }),
+  ),
+  ...['ReduceLogSum', 'ReduceLogSumExp'].map((op) => reduction(op, { sums: false, keepsZero: false })),
+]
+
+const argument = (op: string) =>
+  defineOp({
+    op,
+    flow(f) {
+      const axes = f.axes(0)
+      const axis = positive(intAttribute(f.node, 'axis', 0), axes.length)
+      f.freeze(axes[axis], `${op} counts along it`)
+      const keep = intAttribute(f.node, 'keepdims', 1) === 1
+      const out = axes.flatMap((a, i): Axis[] => {
+        if (i !== axis) return [{ atoms: a.atoms, zero: false }]
+        return keep ? [f.fixed(1, 'a size of one')] : []
+      })
+      return [{ axes: out }]
+    },
+    macs: noMacs,
+  })
+
+export const argumentsOfExtremes = ['ArgMax', 'ArgMin'].map(argument)
