@@ -1,0 +1,7 @@
+export { batchOf, type Dataset, pick, sampleSize } from './dataset.js'
+export { type LoadOptions, loadDataset } from './load.js'
+export { type Preprocess, preprocessOf, withPreprocess } from './preprocess.js'
+export { random, shuffled } from './random.js'
+export { type DataSpec, parseSpec } from './spec.js'
+export { holdOut, requireDistinct } from './split.js'
+export { type Wanted, wantedBy } from './wanted.js'
