@@ -1,3 +1,4 @@
+import type { Page } from '../store/index.js'
 import type {
   Assignment,
   Credential,
@@ -7,7 +8,6 @@ import type {
   Latency,
   LatencyQuery,
   NewDevice,
-  Page,
   PageQuery,
   Report,
   ReportQuery,

@@ -34,10 +34,5 @@ export const PageQuery = Type.Object({
 })
 export type PageQuery = Type.Static<typeof PageQuery>
 
-export interface Page<T> {
-  items: T[]
-  next: string | null
-}
-
 export const PageOf = <S extends Type.TSchema>(item: S) =>
   Type.Object({ items: Type.Array(item), next: Nullable(Type.String()) })

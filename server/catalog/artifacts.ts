@@ -1,0 +1,113 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream, createWriteStream, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { EspalierError, formatBytes } from '@espalier/shared'
+import { storeError } from '../store/index.js'
+
+/** Bytes that came in, hashed and on disk, but not accepted yet. */
+export interface Staged {
+  readonly path: string
+  readonly digest: string
+  readonly bytes: number
+  /** Puts it among the artifacts under its digest. */
+  keep(): Promise<void>
+  /** Removes it; after `keep` this does nothing. */
+  discard(): Promise<void>
+}
+
+/** Files under their SHA-256, below `root`. A file is there whole or not at all. */
+export class ArtifactStore {
+  readonly #root: string
+  readonly #incoming: string
+
+  constructor(root: string) {
+    this.#root = root
+    this.#incoming = join(root, 'incoming')
+    rmSync(this.#incoming, { recursive: true, force: true }) // what a crash left half written
+    mkdirSync(this.#incoming, { recursive: true })
+  }
+
+  path(digest: string): string {
+    return join(this.#root, digest.slice(0, 2), digest)
+  }
+
+  has(digest: string): boolean {
+    return existsSync(this.path(digest))
+  }
+
+  /** @throws ARTIFACT_UNKNOWN */
+  async read(digest: string): Promise<{ stream: Readable; bytes: number }> {
+    if (!this.has(digest)) throw new EspalierError('ARTIFACT_UNKNOWN', `no artifact ${digest} is stored here`)
+    const path = this.path(digest)
+    return { stream: createReadStream(path), bytes: (await stat(path)).size }
+  }
+
+  /**
+   * Writes a stream to disk as it comes.
+   * @throws UPLOAD_TOO_LARGE above `limitBytes`, UPLOAD_INCOMPLETE if it breaks off, DISK_FULL; nothing stays then.
+   */
+  async receive(source: Readable, limitBytes: number): Promise<Staged> {
+    const path = join(this.#incoming, randomUUID())
+    const hash = createHash('sha256')
+    let bytes = 0
+    const meter = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        bytes += chunk.length
+        hash.update(chunk)
+        if (bytes <= limitBytes) return done(null, chunk)
+        done(
+          new EspalierError(
+            'UPLOAD_TOO_LARGE',
+            `the upload is over ${formatBytes(limitBytes)}, the most this service takes`,
+          ),
+        )
+      },
+    })
+    try {
+      await pipeline(source, meter, createWriteStream(path, { flags: 'wx', flush: true }))
+    } catch (thrown) {
+      await rm(path, { force: true })
+      throw uploadError(thrown)
+    }
+    return this.#staged(path, hash.digest('hex'), bytes)
+  }
+
+  /** Takes a copy of a file that another part made. */
+  async take(path: string): Promise<Staged> {
+    return this.receive(createReadStream(path), Number.POSITIVE_INFINITY)
+  }
+
+  #staged(path: string, digest: string, bytes: number): Staged {
+    const target = this.path(digest)
+    return {
+      path,
+      digest,
+      bytes,
+      keep: async () => {
+        const folder = dirname(target)
+        await mkdir(folder, { recursive: true })
+        await rename(path, target)
+        const handle = await open(folder, 'r')
+        await handle.sync().finally(() => handle.close())
+      },
+      discard: () => rm(path, { force: true }),
+    }
+  }
+}
+
+function uploadError(thrown: unknown): unknown {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  if (['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'HPE_INVALID_EOF_STATE'].includes(code)) {
+    return new EspalierError(
+      'UPLOAD_INCOMPLETE',
+      'the upload broke off before its end; nothing was stored, send it again',
+      {
+        cause: thrown,
+      },
+    )
+  }
+  return storeError(thrown)
+}

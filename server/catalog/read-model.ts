@@ -1,0 +1,24 @@
+import { serve } from '../child/index.js'
+import { elementCount } from '../compiler/graph/index.js'
+import { readModelFile } from '../compiler/onnx/index.js'
+import type { ModelFacts } from '../http/schemas/index.js'
+
+/** Runs in a child process: reads a model that nobody vouches for, and says what it is. */
+serve(async ({ path }: { path: string }): Promise<ModelFacts> => {
+  const graph = await readModelFile(path)
+  const ops: Record<string, number> = {}
+  for (const n of graph.nodes) ops[n.op] = (ops[n.op] ?? 0) + 1
+  const port = ({ name, dtype, dims }: (typeof graph.inputs)[number]) => ({
+    name,
+    dtype,
+    dims: dims && [...dims],
+  })
+  return {
+    params: [...graph.initializers.values()].reduce((sum, t) => sum + elementCount(t.dims), 0),
+    nodes: graph.nodes.length,
+    opset: graph.opset,
+    inputs: graph.inputs.map(port),
+    outputs: graph.outputs.map(port),
+    ops,
+  }
+})

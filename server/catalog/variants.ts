@@ -1,0 +1,116 @@
+import { EspalierError } from '@espalier/shared'
+import type { Events } from '../events.js'
+import type { PageQuery, Variant, VariantFigures } from '../http/schemas/index.js'
+import { afterCursor, type Database, defaultLimit, newId, type Page, pageOf } from '../store/index.js'
+
+export interface VariantQuery extends PageQuery {
+  model?: string
+  version?: number
+  compilation?: string
+  withdrawn?: boolean
+}
+
+export interface NewVariant {
+  readonly name: string
+  readonly model: string
+  readonly version: number
+  readonly compilation: string | null
+  /** Of its artifact, which must be stored already. */
+  readonly digest: string
+  readonly figures: VariantFigures
+}
+
+type Row = Omit<Variant, keyof VariantFigures> & { figures: string }
+
+/** The compiled forms of model versions. `changed` is told of each model version whose offer has changed. */
+export class Variants {
+  constructor(
+    private readonly db: Database,
+    private readonly events: Events,
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  /** Newest first. */
+  list({
+    model,
+    version,
+    compilation,
+    withdrawn,
+    cursor,
+    limit = defaultLimit,
+  }: VariantQuery): Page<Variant> {
+    const where: [string, unknown][] = []
+    if (model !== undefined) where.push(['model = ?', model])
+    if (version !== undefined) where.push(['version = ?', version])
+    if (compilation !== undefined) where.push(['compilation = ?', compilation])
+    if (withdrawn !== undefined)
+      where.push([`withdrawnAt IS ${withdrawn ? 'NOT ' : ''}NULL AND ? IS NULL`, null])
+    const before = afterCursor(cursor)
+    if (before !== undefined) where.push(['id < ?', before])
+    const filter = where.length > 0 ? `WHERE ${where.map(([sql]) => sql).join(' AND ')}` : ''
+    const rows = this.db
+      .prepare<unknown[], Row>(`SELECT * FROM variants ${filter} ORDER BY id DESC LIMIT ?`)
+      .all(...where.map(([, value]) => value), limit + 1)
+    return pageOf(rows.map(fromRow), limit, (v) => v.id)
+  }
+
+  /** Those that devices may choose from. */
+  offered(model: string, version: number): Variant[] {
+    return this.db
+      .prepare<[string, number], Row>(
+        'SELECT * FROM variants WHERE model = ? AND version = ? AND withdrawnAt IS NULL ORDER BY id',
+      )
+      .all(model, version)
+      .map(fromRow)
+  }
+
+  /** @throws VARIANT_UNKNOWN */
+  get(id: string): Variant {
+    const row = this.db.prepare<[string], Row>('SELECT * FROM variants WHERE id = ?').get(id)
+    if (!row)
+      throw new EspalierError('VARIANT_UNKNOWN', `there is no variant '${id}'; see espalier variants ls`)
+    return fromRow(row)
+  }
+
+  /** Adds the variants of one compilation, all or none. */
+  add(variants: readonly NewVariant[]): Variant[] {
+    const insert = this.db.prepare(
+      `INSERT INTO variants (id, name, model, version, compilation, digest, figures, createdAt)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    const ids = this.db.transaction(() =>
+      variants.map((v) => {
+        const id = newId('v', this.now())
+        insert.run(
+          id,
+          v.name,
+          v.model,
+          v.version,
+          v.compilation,
+          v.digest,
+          JSON.stringify(v.figures),
+          this.now(),
+        )
+        return id
+      }),
+    )()
+    const added = ids.map((id) => this.get(id))
+    for (const v of added) this.events.emit({ type: 'variant.changed', variant: v.id, model: v.model })
+    return added
+  }
+
+  /** Takes a variant out of the offer for good; devices that run it choose another. Doing it twice changes nothing. */
+  withdraw(id: string): Variant {
+    const { model } = this.get(id)
+    const { changes } = this.db
+      .prepare('UPDATE variants SET withdrawnAt = ? WHERE id = ? AND withdrawnAt IS NULL')
+      .run(this.now(), id)
+    if (changes > 0) this.events.emit({ type: 'variant.changed', variant: id, model })
+    return this.get(id)
+  }
+}
+
+const fromRow = ({ figures, ...row }: Row): Variant => ({
+  ...row,
+  ...(JSON.parse(figures) as VariantFigures),
+})

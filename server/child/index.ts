@@ -1,0 +1,2 @@
+export { type Limits, runChild } from './run.js'
+export { serve } from './serve.js'
