@@ -1,7 +1,8 @@
 /** What the service tells whoever watches. A watcher reads the resource named for the rest. */
 export type ServiceEvent =
   | { readonly type: 'model.changed'; readonly model: string }
-  | { readonly type: 'variant.changed'; readonly variant: string; readonly model: string }
+  /** What devices may choose from has changed: variants were added or withdrawn. */
+  | { readonly type: 'variants.changed'; readonly model: string; readonly version: number }
   | {
       readonly type: 'compilation.changed'
       readonly compilation: string

@@ -22,7 +22,7 @@ export interface NewVariant {
 
 type Row = Omit<Variant, keyof VariantFigures> & { figures: string }
 
-/** The compiled forms of model versions. `changed` is told of each model version whose offer has changed. */
+/** The compiled forms of model versions. Every change of an offer is an event. */
 export class Variants {
   constructor(
     private readonly db: Database,
@@ -72,14 +72,18 @@ export class Variants {
     return fromRow(row)
   }
 
-  /** Adds the variants of one compilation, all or none. */
-  add(variants: readonly NewVariant[]): Variant[] {
+  /**
+   * Adds the variants of one compilation, all or none, and does `also` in the same transaction.
+   * @returns their ids.
+   */
+  add(variants: readonly NewVariant[], also: () => void = () => {}): string[] {
     const insert = this.db.prepare(
       `INSERT INTO variants (id, name, model, version, compilation, digest, figures, createdAt)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     )
-    const ids = this.db.transaction(() =>
-      variants.map((v) => {
+    const ids = this.db.transaction(() => {
+      also()
+      return variants.map((v) => {
         const id = newId('v', this.now())
         insert.run(
           id,
@@ -92,21 +96,25 @@ export class Variants {
           this.now(),
         )
         return id
-      }),
-    )()
-    const added = ids.map((id) => this.get(id))
-    for (const v of added) this.events.emit({ type: 'variant.changed', variant: v.id, model: v.model })
-    return added
+      })
+    })()
+    const offers = new Map(variants.map((v) => [`${v.model}/${v.version}`, v]))
+    for (const { model, version } of offers.values()) this.#announce(model, version)
+    return ids
   }
 
   /** Takes a variant out of the offer for good; devices that run it choose another. Doing it twice changes nothing. */
   withdraw(id: string): Variant {
-    const { model } = this.get(id)
+    const { model, version } = this.get(id)
     const { changes } = this.db
       .prepare('UPDATE variants SET withdrawnAt = ? WHERE id = ? AND withdrawnAt IS NULL')
       .run(this.now(), id)
-    if (changes > 0) this.events.emit({ type: 'variant.changed', variant: id, model })
+    if (changes > 0) this.#announce(model, version)
     return this.get(id)
+  }
+
+  #announce(model: string, version: number): void {
+    this.events.emit({ type: 'variants.changed', model, version })
   }
 }
 

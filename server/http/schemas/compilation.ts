@@ -38,7 +38,7 @@ export const Compilation = Type.Object({
   model: Id,
   version: Version,
   request: NewCompilation,
-  state: Type.Union(compilationStates.map((s) => Type.Literal(s))),
+  state: Type.Enum(compilationStates),
   progress: Nullable(CompilationProgress),
   error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
   /** Ids of the variants it made. */

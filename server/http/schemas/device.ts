@@ -67,6 +67,11 @@ export type Assignment = Type.Static<typeof Assignment>
 export const Group = Type.Object({ id: Id, devices: Type.Array(Id) })
 export type Group = Type.Static<typeof Group>
 
+export const GroupMembers = Type.Object(
+  { devices: Type.Array(Id, { maxItems: 100_000, uniqueItems: true }) },
+  { additionalProperties: false },
+)
+
 export const DeviceCommand = Type.Object(
   { action: Command.properties.action },
   { additionalProperties: false },

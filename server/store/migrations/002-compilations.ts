@@ -12,6 +12,7 @@ export const compilations: Migration = {
       state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'interrupted')),
       progress TEXT,
       error TEXT,
+      dense TEXT,
       report TEXT,
       createdAt INTEGER NOT NULL,
       startedAt INTEGER,

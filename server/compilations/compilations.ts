@@ -1,0 +1,237 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asEspalierError, EspalierError } from '@espalier/shared'
+import type { ArtifactStore, Datasets, Models, NewVariant, Variants } from '../catalog/index.js'
+import { runChild } from '../child/index.js'
+import type { Events } from '../events.js'
+import type { Compilation, CompilationState, NewCompilation, PageQuery } from '../http/schemas/index.js'
+import {
+  afterCursor,
+  type Database,
+  defaultLimit,
+  newId,
+  type Page,
+  pageOf,
+  storeError,
+} from '../store/index.js'
+import type { Job, JobProgress, JobResult } from './job.js'
+import { Queue } from './queue.js'
+
+export interface CompilationsOptions {
+  readonly db: Database
+  readonly models: Models
+  readonly datasets: Datasets
+  readonly variants: Variants
+  readonly artifacts: ArtifactStore
+  readonly events: Events
+  /** A module that calls `serve` with the work; it runs in a process of its own, one compilation each. */
+  readonly worker: URL
+  /** Where compilations write while they run. */
+  readonly folder: string
+  readonly limits: { readonly timeMs: number; readonly memoryBytes: number }
+  readonly now?: () => number
+}
+
+const progressMs = 200
+
+/** Compiles one after another, each in a child process, so that the service answers meanwhile. */
+export class Compilations {
+  readonly #queue: Queue
+  readonly #o: CompilationsOptions
+  readonly #now: () => number
+  #current?: { readonly id: string; readonly stop: AbortController; readonly ended: Promise<void> }
+  #stopped = true
+
+  constructor(options: CompilationsOptions) {
+    this.#o = options
+    this.#queue = new Queue(options.db)
+    this.#now = options.now ?? Date.now
+  }
+
+  /** Marks what an earlier process left running as interrupted, and begins with what waits. */
+  start(): void {
+    for (const id of this.#queue.running()) {
+      this.#end(id, 'interrupted', {
+        error: {
+          code: 'INTERRUPTED',
+          message: 'the service ended while this was running; retry it to run it again',
+        },
+      })
+    }
+    this.#stopped = false
+    this.#pump()
+  }
+
+  /** Interrupts the running compilation and begins no other. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#current?.stop.abort('interrupted' satisfies CompilationState)
+    await this.#current?.ended
+  }
+
+  list({ cursor, limit = defaultLimit, model }: PageQuery & { model?: string }): Page<Compilation> {
+    const rows = this.#queue.list({ model, before: afterCursor(cursor), limit: limit + 1 })
+    return pageOf(rows, limit, (c) => c.id)
+  }
+
+  /** @throws COMPILATION_UNKNOWN */
+  get(id: string): Compilation {
+    const found = this.#queue.find(id)
+    if (found) return found
+    throw new EspalierError(
+      'COMPILATION_UNKNOWN',
+      `there is no compilation '${id}'; see espalier compilations ls`,
+    )
+  }
+
+  /** The report of a finished compilation, in Markdown. @throws COMPILATION_UNKNOWN, COMPILATION_ACTIVE */
+  report(id: string): string {
+    const { state } = this.get(id)
+    const text = this.#queue.report(id)
+    if (text !== null) return text
+    throw new EspalierError(
+      'COMPILATION_ACTIVE',
+      `compilation ${id} is ${state}: a report is there once it is done`,
+    )
+  }
+
+  /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, REQUEST_INVALID */
+  create(request: NewCompilation): Compilation {
+    if (!request.memoryBytes && !request.macs && !request.params) {
+      throw new EspalierError('REQUEST_INVALID', 'say what to compile for: memoryBytes, macs or params')
+    }
+    const { version } = this.#o.models.version(request.model, request.version)
+    const data = this.#o.datasets.get(request.data)
+    if (request.eval !== undefined && this.#o.datasets.get(request.eval).spec === data.spec) {
+      throw new EspalierError(
+        'DATASET_INVALID',
+        `'${request.data}' and '${request.eval}' are the same data; evaluate on data that was not trained on`,
+      )
+    }
+    const id = newId('c', this.#now())
+    this.#queue.add(id, version, request, this.#now())
+    this.#announce(id, 'queued')
+    this.#pump()
+    return this.get(id)
+  }
+
+  /** Stops a compilation that waits or runs. @throws COMPILATION_UNKNOWN, COMPILATION_ENDED */
+  cancel(id: string): Compilation {
+    const { state } = this.get(id)
+    if (state === 'queued') this.#end(id, 'cancelled')
+    else if (this.#current?.id === id) this.#current.stop.abort('cancelled' satisfies CompilationState)
+    else
+      throw new EspalierError(
+        'COMPILATION_ENDED',
+        `compilation ${id} is ${state}; there is nothing to cancel`,
+      )
+    return this.get(id)
+  }
+
+  /** Queues one again that failed, was cancelled or interrupted. @throws COMPILATION_UNKNOWN, COMPILATION_ACTIVE, COMPILATION_ENDED */
+  retry(id: string): Compilation {
+    const { state } = this.get(id)
+    if (state === 'queued' || state === 'running') {
+      throw new EspalierError(
+        'COMPILATION_ACTIVE',
+        `compilation ${id} is ${state}; wait for it, or cancel it first`,
+      )
+    }
+    if (state === 'done') {
+      throw new EspalierError(
+        'COMPILATION_ENDED',
+        `compilation ${id} is done; create another to compile again`,
+      )
+    }
+    this.#queue.requeue(id)
+    this.#announce(id, 'queued')
+    this.#pump()
+    return this.get(id)
+  }
+
+  #pump(): void {
+    if (this.#stopped || this.#current) return
+    const next = this.#queue.next(this.#now())
+    if (!next) return
+    const stop = new AbortController()
+    const ended = this.#run(next, stop.signal).finally(() => {
+      this.#current = undefined
+      this.#pump()
+    })
+    this.#current = { id: next.id, stop, ended }
+    this.#announce(next.id, 'running')
+  }
+
+  async #run(compilation: Compilation, signal: AbortSignal): Promise<void> {
+    const { id } = compilation
+    const out = join(this.#o.folder, id)
+    try {
+      await rm(out, { recursive: true, force: true })
+      await mkdir(out, { recursive: true })
+      const result = (await runChild(
+        this.#o.worker,
+        this.#job(compilation, out),
+        { ...this.#o.limits, signal },
+        this.#progressOf(id),
+      )) as JobResult
+      await this.#keep(compilation, result)
+    } catch (thrown) {
+      const { code, message } = asEspalierError(storeError(thrown))
+      const stopped = signal.aborted && (signal.reason as CompilationState)
+      this.#end(id, stopped || 'failed', { error: { code, message } })
+    } finally {
+      await rm(out, { recursive: true, force: true })
+    }
+  }
+
+  #job({ model, version, request }: Compilation, out: string): Job {
+    const { digest } = this.#o.models.version(model, version)
+    const { memoryBytes, macs, params, criterion, epochs, seed } = request
+    return {
+      model: this.#o.artifacts.path(digest),
+      data: this.#o.datasets.get(request.data).spec,
+      eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
+      ...{ memoryBytes, macs, params, criterion, epochs, seed, out },
+    }
+  }
+
+  /** Stores the variants' files, then all rows in one transaction. */
+  async #keep({ id, model, version }: Compilation, { variants, dense, report }: JobResult): Promise<void> {
+    const kept: NewVariant[] = []
+    for (const { name, file, figures } of variants) {
+      const staged = await this.#o.artifacts.take(file)
+      await staged.keep()
+      kept.push({ name, model, version, compilation: id, digest: staged.digest, figures })
+    }
+    this.#o.variants.add(kept, () => this.#queue.end(id, 'done', this.#now(), { dense, report }))
+    this.#announce(id, 'done')
+  }
+
+  #progressOf(id: string): (news: unknown) => void {
+    let stage = ''
+    let toldAt = 0
+    return (news) => {
+      const progress = news as JobProgress
+      const newStage = progress.stage !== stage
+      if (newStage) this.#queue.note(id, progress)
+      const now = this.#now()
+      if (!newStage && progress.done < progress.total && now - toldAt < progressMs) return
+      stage = progress.stage
+      toldAt = now
+      this.#o.events.emit({ ...progress, type: 'compilation.progress', compilation: id })
+    }
+  }
+
+  #end(
+    id: string,
+    state: CompilationState,
+    outcome: { error?: { code: string; message: string } } = {},
+  ): void {
+    this.#queue.end(id, state, this.#now(), outcome)
+    this.#announce(id, state)
+  }
+
+  #announce(compilation: string, state: CompilationState): void {
+    this.#o.events.emit({ type: 'compilation.changed', compilation, state })
+  }
+}

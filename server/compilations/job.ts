@@ -1,0 +1,38 @@
+import type { CompilationProgress, VariantFigures } from '../http/schemas/index.js'
+
+/** What the worker is told. Budgets as in the request; paths and specs on this machine. */
+export interface Job {
+  readonly model: string
+  readonly data: string
+  readonly eval?: string
+  readonly memoryBytes?: readonly number[]
+  readonly macs?: readonly number[]
+  readonly params?: readonly number[]
+  readonly criterion?: string
+  readonly epochs?: number
+  readonly seed?: number
+  /** An empty folder for the variants and the report. */
+  readonly out: string
+}
+
+export type JobProgress = CompilationProgress
+
+export interface DenseFigures {
+  readonly top1: number | null
+  readonly macs: number | null
+  readonly params: number | null
+  readonly measuredRamBytes: number | null
+  readonly p50Ms: number | null
+}
+
+/** What the worker answers. */
+export interface JobResult {
+  readonly dense: DenseFigures
+  readonly variants: readonly {
+    readonly name: string
+    readonly file: string
+    readonly figures: VariantFigures
+  }[]
+  /** For people, in Markdown. */
+  readonly report: string
+}

@@ -1,0 +1,56 @@
+import { timingSafeEqual } from 'node:crypto'
+import { isIP } from 'node:net'
+import { EspalierError } from '@espalier/shared'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+export interface Guarded {
+  /** Asked of callers from beyond loopback, as `Authorization: Bearer …`. */
+  readonly token: string
+}
+
+const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/**
+ * Keeps foreign web pages and foreign machines out. A Host that is a name other than localhost is refused, since a
+ * name can be pointed at this machine (DNS rebinding); an Origin must be the Host's own. Health is open to all.
+ */
+export function guard(app: FastifyInstance, { token }: Guarded): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer')
+    reply.header('content-security-policy', "frame-ancestors 'none'")
+    checkHost(request)
+    checkOrigin(request)
+    if (!isLoopback(request.socket.remoteAddress) && !open.has(request.url)) {
+      checkToken(request.headers.authorization, token)
+    }
+  })
+}
+
+const open = new Set(['/healthz', '/readyz'])
+
+function checkHost({ headers: { host = '' } }: FastifyRequest): void {
+  const name = hostname(host)
+  if (loopbackNames.has(name) || isIP(name.replace(/^\[|\]$/g, '')) !== 0) return
+  throw new EspalierError(
+    'HOST_FORBIDDEN',
+    `Host '${host}' is not served here; use an IP address or localhost`,
+  )
+}
+
+function checkOrigin({ headers: { host, origin } }: FastifyRequest): void {
+  if (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) return
+  throw new EspalierError('ORIGIN_FORBIDDEN', `pages of '${origin}' may not call this service`)
+}
+
+function checkToken(given: string | undefined, token: string): void {
+  const expected = Buffer.from(`Bearer ${token}`)
+  const actual = Buffer.from(given ?? '')
+  if (actual.length === expected.length && timingSafeEqual(actual, expected)) return
+  throw new EspalierError(
+    'TOKEN_INVALID',
+    "callers from other machines need the service's token as 'Authorization: Bearer …'; it is in the file 'token' of the data folder",
+  )
+}
+
+const hostname = (host: string) => host.replace(/:\d+$/, '').toLowerCase()
+const isLoopback = (address = '') => /^(::ffff:)?127\./.test(address) || address === '::1'
