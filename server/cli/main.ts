@@ -7,7 +7,9 @@ import { fail, Output } from './output.js'
 type Entry = readonly [summary: string, load: () => Promise<{ command: Define }>]
 
 /** Every command, by name. Only the one that is called is loaded. */
-const commands: Readonly<Record<string, Entry>> = {}
+const commands: Readonly<Record<string, Entry>> = {
+  bench: ['measure latency and memory in fresh processes', () => import('./bench.js')],
+}
 
 const version = (): string =>
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
