@@ -1,16 +1,24 @@
-/**
- * What the agent is doing about a candidate, as data. `next` are the states it may go to; a state with a
- * deadline fails with DEADLINE_PASSED when it has lasted that long (waiting for the service is not counted).
- */
-export const states = {
-  idle: { next: ['fetching', 'verified', 'active', 'failed'], deadlineMs: null },
-  fetching: { next: ['verified', 'failed', 'idle'], deadlineMs: 60 * 60_000 },
-  verified: { next: ['benchmarking', 'armed', 'failed', 'idle'], deadlineMs: 60_000 },
-  benchmarking: { next: ['armed', 'rejected', 'failed', 'idle'], deadlineMs: 15 * 60_000 },
-  armed: { next: ['active', 'failed', 'idle'], deadlineMs: 60_000 },
-  active: { next: ['idle', 'fetching', 'verified', 'armed', 'failed'], deadlineMs: null },
-  rejected: { next: ['idle', 'fetching', 'verified', 'armed', 'active', 'failed'], deadlineMs: null },
-  failed: { next: ['idle', 'fetching', 'verified', 'armed', 'active'], deadlineMs: null },
-} as const satisfies Record<string, { next: readonly string[]; deadlineMs: number | null }>
+import type { AgentState } from '@espalier/shared'
 
-export type State = keyof typeof states
+interface StateRule {
+  readonly next: readonly AgentState[]
+  /** A state that has lasted this long fails with DEADLINE_PASSED; waiting for the service is not counted. */
+  readonly deadlineMs: number | null
+}
+
+const minutes = 60_000
+const settled: readonly AgentState[] = ['idle', 'fetching', 'verified', 'armed', 'active', 'failed']
+
+/** The states of a candidate's way, as data: where each may go, and how long it may last. */
+export const states: Readonly<Record<AgentState, StateRule>> = {
+  idle: { next: settled, deadlineMs: null },
+  fetching: { next: ['verified', 'failed', 'idle', 'active'], deadlineMs: 60 * minutes },
+  verified: { next: ['benchmarking', 'armed', 'failed', 'idle', 'active'], deadlineMs: minutes },
+  benchmarking: { next: ['armed', 'rejected', 'failed', 'idle', 'active'], deadlineMs: 20 * minutes },
+  armed: { next: ['active', 'failed'], deadlineMs: minutes },
+  probation: { next: ['active', 'rolled-back', 'failed'], deadlineMs: 10 * minutes },
+  active: { next: settled, deadlineMs: null },
+  rejected: { next: settled, deadlineMs: null },
+  failed: { next: settled, deadlineMs: null },
+  'rolled-back': { next: settled, deadlineMs: null },
+}
