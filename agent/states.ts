@@ -7,13 +7,13 @@ interface StateRule {
 }
 
 const minutes = 60_000
-const settled: readonly AgentState[] = ['idle', 'fetching', 'verified', 'armed', 'active', 'failed']
+const settled: readonly AgentState[] = ['idle', 'fetching', 'verified', 'benchmarking', 'armed', 'active', 'failed']
 
 /** The states of a candidate's way, as data: where each may go, and how long it may last. */
 export const states: Readonly<Record<AgentState, StateRule>> = {
   idle: { next: settled, deadlineMs: null },
   fetching: { next: ['verified', 'failed', 'idle', 'active'], deadlineMs: 60 * minutes },
-  verified: { next: ['benchmarking', 'armed', 'failed', 'idle', 'active'], deadlineMs: minutes },
+  verified: { next: ['fetching', 'benchmarking', 'armed', 'failed', 'idle', 'active'], deadlineMs: minutes },
   benchmarking: { next: ['armed', 'rejected', 'failed', 'idle', 'active'], deadlineMs: 20 * minutes },
   armed: { next: ['active', 'failed'], deadlineMs: minutes },
   probation: { next: ['active', 'rolled-back', 'failed'], deadlineMs: 10 * minutes },

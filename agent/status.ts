@@ -45,16 +45,15 @@ export class Status {
   }
 
   /**
-   * Does the work of a state within its deadline; the work's signal aborts when that has passed, or `signal` does.
-   * Time in which `isWaiting` holds is not counted. @throws DEADLINE_PASSED
+   * Does work within the deadline of the present state; the work's signal aborts when that has passed, or
+   * `signal` does. Time in which `isWaiting` holds is not counted. @throws DEADLINE_PASSED
    */
   async within<T>(
-    state: AgentState,
     signal: AbortSignal,
     work: (signal: AbortSignal) => Promise<T>,
     isWaiting: () => boolean = () => false,
   ): Promise<T> {
-    this.to(state)
+    const state = this.#state
     const limit = this.#options.deadlines?.[state] ?? states[state].deadlineMs ?? Number.POSITIVE_INFINITY
     const late = new AbortController()
     const tick = Math.min(1000, Math.max(10, limit / 10))

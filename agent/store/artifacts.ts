@@ -12,17 +12,16 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import type { CatalogueVariant } from '@espalier/shared'
 import { errnoOf, readText, syncFolder, writeAtomic } from './files.js'
 import { discardPartial } from './partial.js'
 
-/** What applications read beside the model; more than `digest` is for them and not for the agent. */
-export interface Manifest {
-  /** SHA-256 of `model.onnx`, hex. */
-  readonly digest: string
+/** What applications read beside the model. `digest` is the SHA-256 of `model.onnx`, `variant` its name. */
+export interface Manifest
+  extends Pick<CatalogueVariant, 'digest' | 'bytes' | 'inputs' | 'outputs' | 'preprocess' | 'labels'> {
   readonly model: string
   readonly version: number
   readonly variant: string
-  readonly bytes: number
 }
 
 /** `current` is what applications open; `previous` is what it was before. */
@@ -37,6 +36,10 @@ export class Artifacts {
 
   constructor(readonly root: string) {
     this.#folder = join(root, 'artifacts')
+  }
+
+  /** Makes the folder, and clears away what a kill left half installed. For the one agent that owns it. */
+  prepare(): void {
     mkdirSync(this.#folder, { recursive: true })
     for (const name of readdirSync(this.#folder)) {
       if (name.startsWith('.')) rmSync(join(this.#folder, name), { recursive: true, force: true })

@@ -46,6 +46,13 @@ export function takeLock(path: string): Lock | Held {
   }
 }
 
+/** The live process that holds the lock at `path`, or null. */
+export function lockHolder(path: string): number | null {
+  const text = readText(path)
+  const holder = text === null ? null : parseHolder(text)
+  return holder && isAlive(holder) ? holder.pid : null
+}
+
 /** Removes a dead process's lock; if another process was quicker and it is theirs by now, puts it back. */
 function breakLock(path: string, stale: string): void {
   const taken = `${path}.${randomUUID()}`

@@ -31,6 +31,7 @@ export class Partial {
   readonly #map: number
   readonly #have: Uint8Array
   #missing: number
+  #isClosed = false
 
   constructor(
     readonly path: string,
@@ -83,6 +84,8 @@ export class Partial {
   }
 
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     closeSync(this.#data)
     closeSync(this.#map)
   }

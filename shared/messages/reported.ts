@@ -21,7 +21,7 @@ const Held = Type.Object({ model: ModelId, version: Rising, variant: Digest })
 /** `reported`, retained: what the device runs and does. `revision` is 0 before the first desired was accepted. */
 export const Reported = Type.Object({
   revision: Count,
-  state: Type.Union(agentStates.map((state) => Type.Literal(state))),
+  state: Type.Enum(agentStates),
   active: Nullable(Held),
   previous: Nullable(Held),
   candidate: Nullable(Held),

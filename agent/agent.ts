@@ -1,0 +1,348 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import {
+  blocksRequest,
+  type Command,
+  command,
+  commandAck,
+  EspalierError,
+  encode,
+  type Facts,
+  facts,
+  type ParsedTopic,
+  parse,
+  publicKeyFrom,
+  type Report,
+  reported,
+  reportsAck,
+  servicePresence,
+  topic,
+  topicFilter,
+  unseal,
+} from '@espalier/shared'
+import type { Clock } from './clock.js'
+import type { Credential } from './credential.js'
+import { Dispatch } from './dispatch.js'
+import { Documents } from './documents.js'
+import { Fetcher } from './fetch/fetcher.js'
+import { type Candidate, Keeper } from './keeper.js'
+import { type Benchmark, type BenchmarkSettings, benchmark } from './measure/benchmark.js'
+import { Link } from './net/link.js'
+import { type Held, Status } from './status.js'
+import { Artifacts } from './store/artifacts.js'
+import { diskError } from './store/errors.js'
+import { errnoOf, writeAtomic } from './store/files.js'
+import { Ledger } from './store/ledger.js'
+import { Outbox, type OutboxLimits } from './store/outbox.js'
+import { Outcomes } from './store/outcomes.js'
+
+/** How patient the agent is, ms; the defaults suit real networks. */
+export interface Timings {
+  /** First and longest pause between attempts to reach the broker. */
+  readonly reconnectMs?: readonly [first: number, longest: number]
+  /** First and longest pause before a variant that failed is tried again. */
+  readonly retryMs?: readonly [first: number, longest: number]
+  /** Silence after which blocks under way count as lost. */
+  readonly blockPatienceMs?: number
+  /** Silence after which a report is sent again. */
+  readonly reportPatienceMs?: number
+  /** How often the active variant is measured again; 0 for never. */
+  readonly everyMs?: number
+  readonly keepaliveSeconds?: number
+}
+
+export interface AgentOptions {
+  readonly credential: Credential
+  readonly stateDir: string
+  readonly facts: Facts
+  readonly clock: Clock
+  readonly benchmark: BenchmarkSettings
+  readonly timings?: Timings
+  readonly outbox?: Partial<OutboxLimits>
+  readonly log: (line: string) => void
+}
+
+/** The agent: its parts, wired. Each part knows only what it is handed here. */
+export class Agent {
+  readonly #options: AgentOptions
+  readonly #ledger: Ledger
+  readonly #artifacts: Artifacts
+  readonly #documents: Documents
+  readonly #outbox: Outbox
+  readonly #outcomes: Outcomes
+  readonly #status: Status
+  readonly #link: Link
+  readonly #fetcher: Fetcher
+  readonly #dispatch: Dispatch
+  readonly #keeper: Keeper
+  #service = { epoch: 0, online: false }
+  #progressAt = 0
+  #every: NodeJS.Timeout | null = null
+  #catalogueTopic: string | null = null
+
+  constructor(options: AgentOptions) {
+    const { credential, stateDir, clock, timings = {} } = options
+    const device = credential.id
+    this.#options = options
+    this.#ledger = new Ledger(join(stateDir, 'ledger.json'))
+    this.#artifacts = new Artifacts(stateDir)
+    this.#artifacts.prepare()
+    this.#outbox = new Outbox(join(stateDir, 'outbox'), options.outbox)
+    const runtime = `${options.facts.runtime} ${options.facts.runtimeVersion}`
+    this.#outcomes = new Outcomes(join(stateDir, 'outcomes.json'), runtime)
+    this.#documents = new Documents({
+      device,
+      keys: [publicKeyFrom(credential.servicePublicKey)],
+      folder: stateDir,
+      ledger: this.#ledger,
+      now: () => clock.now(),
+    })
+    this.#status = new Status({
+      clock,
+      held: () => ({
+        revision: this.#documents.desired?.revision ?? 0,
+        active: this.#held('current'),
+        previous: this.#held('previous'),
+      }),
+      onChange: (what) => this.#report(what),
+    })
+    this.#link = new Link({
+      credential,
+      agentVersion: options.facts.agentVersion,
+      clock,
+      nextEpoch: () => this.#ledger.nextEpoch(clock.now()),
+      subscriptions: [
+        topic('desired', { device }),
+        topic('reportsAck', { device }),
+        topic('blocksData', { device }),
+        topicFilter('command', { device }),
+        topic('servicePresence', {}),
+      ],
+      onMessage: (to, payload) => this.#receive(to, payload),
+      onBlock: (payload) => this.#fetcher.take(payload),
+      onOnline: () => this.#online(),
+      onOffline: (error) => this.#offline(error),
+      retryMs: timings.reconnectMs,
+      keepaliveSeconds: timings.keepaliveSeconds,
+    })
+    this.#fetcher = new Fetcher({
+      artifacts: this.#artifacts,
+      clock,
+      isServed: () => this.#isServed,
+      send: (request) => {
+        if (!this.#isServed) return false
+        this.#publish(topic('blocksRequest', { device }), encode(blocksRequest, request))
+        return true
+      },
+      onProgress: (done, total) => this.#status.progress(done, total),
+      onDamaged: (error) => this.#status.note('artifact', error),
+      patienceMs: timings.blockPatienceMs,
+    })
+    this.#dispatch = new Dispatch({
+      device,
+      outbox: this.#outbox,
+      clock,
+      isServed: () => this.#isServed,
+      publish: (to, payload) => this.#link.publish(to, payload),
+      onRefused: (refused) =>
+        this.#status.note('outbox', {
+          code: 'MESSAGE_INVALID',
+          message: `the service refused report ${refused[0].id}: ${refused[0].message}`,
+        }),
+      patienceMs: timings.reportPatienceMs,
+    })
+    this.#keeper = new Keeper({
+      documents: this.#documents,
+      artifacts: this.#artifacts,
+      outcomes: this.#outcomes,
+      fetcher: this.#fetcher,
+      status: this.#status,
+      clock,
+      limits: { memoryBytes: options.facts.memoryBudgetBytes, p95Ms: options.facts.p95LimitMs },
+      measure: (path, variant, signal) => benchmark(path, shapesOf(variant), options.benchmark, signal),
+      onMeasured: (candidate, measured) => this.#keepReport(this.#reportOf(candidate, measured)),
+      retryMs: timings.retryMs,
+    })
+  }
+
+  start(): void {
+    const { timings: { everyMs = 3_600_000 } = {} } = this.#options
+    this.#followCatalogue()
+    this.#link.start()
+    this.#dispatch.start()
+    this.#keeper.start()
+    if (everyMs > 0) this.#every = setInterval(() => this.#keeper.remeasure(), everyMs)
+  }
+
+  /** Ends all work and says goodbye; what was under way goes on after the next start. */
+  async stop(): Promise<void> {
+    if (this.#every) clearInterval(this.#every)
+    this.#dispatch.stop()
+    await this.#keeper.stop()
+    await this.#link.stop()
+  }
+
+  get #isServed(): boolean {
+    return this.#link.online && this.#service.online
+  }
+
+  #online(): void {
+    const { credential, facts: content, log } = this.#options
+    log(`connected to ${credential.broker} as ${credential.id}`)
+    this.#publish(topic('facts', { device: credential.id }), encode(facts, content), true)
+    this.#report('state')
+  }
+
+  #offline(error: EspalierError | null): void {
+    this.#service = { ...this.#service, online: false }
+    if (error) this.#options.log(`${error.code}: ${error.message}`)
+  }
+
+  /** A message of the broker's: hostile until it is parsed, and never a reason to stop. */
+  #receive(to: ParsedTopic, payload: Uint8Array): void {
+    switch (to.name) {
+      case 'desired':
+        return this.#take('desired', () => {
+          if (!this.#documents.takeDesired(payload)) return
+          this.#followCatalogue()
+          this.#report('state')
+          this.#keeper.changed()
+        })
+      case 'catalogue':
+        return this.#take('catalogue', () => {
+          if (this.#documents.takeCatalogue(payload)) this.#keeper.changed()
+        })
+      case 'command':
+        return this.#take('command', () => this.#obey(payload))
+      case 'reportsAck':
+        return this.#take('outbox', () => this.#dispatch.acknowledged(parse(reportsAck, payload)))
+      case 'servicePresence':
+        return this.#take('choice', () => this.#serviceIs(parse(servicePresence, payload)))
+    }
+  }
+
+  /** Takes a message in, or notes why it is refused; accepting one takes away what was noted of its kind. */
+  #take(subject: 'desired' | 'catalogue' | 'command' | 'outbox' | 'choice', take: () => void): void {
+    try {
+      take()
+      if (subject === 'desired' || subject === 'catalogue' || subject === 'command') this.#status.clear(subject)
+    } catch (e) {
+      const error = this.#status.fail(subject, diskError(e, this.#options.stateDir))
+      this.#options.log(`${error.code}: ${error.message}`)
+    }
+  }
+
+  /** A presence of a lower epoch is a will that was overtaken by the next birth. */
+  #serviceIs({ online, epoch }: { online: boolean; epoch: number }): void {
+    if (epoch < this.#service.epoch) return
+    this.#service = { online, epoch }
+    if (!online) return
+    this.#fetcher.resume()
+    this.#dispatch.restart()
+    this.#keeper.changed()
+  }
+
+  #followCatalogue(): void {
+    const { desired } = this.#documents
+    if (!desired) return
+    const wanted = topic('catalogue', { model: desired.model, version: desired.version })
+    if (this.#catalogueTopic && this.#catalogueTopic !== wanted) this.#link.unsubscribe(this.#catalogueTopic)
+    this.#catalogueTopic = wanted
+    this.#link.subscribe(wanted)
+  }
+
+  #obey(payload: Uint8Array): void {
+    const { credential, clock } = this.#options
+    const order: Command = unseal(command, payload, {
+      keys: [publicKeyFrom(credential.servicePublicKey)],
+      now: clock.now(),
+      bound: { type: 'command', device: credential.id },
+      atLeast: this.#ledger.highest('command'),
+    })
+    const isNew = order.n > this.#ledger.highest('command')
+    this.#ledger.accept('command', order.n)
+    if (isNew && order.action === 'benchmark') this.#keeper.remeasure()
+    if (isNew && order.action === 'select') this.#keeper.reselect()
+    const to = topic('commandAck', { device: credential.id, n: order.n })
+    this.#publish(to, encode(commandAck, { n: order.n, done: true, error: null }))
+  }
+
+  #keepReport(report: Report): void {
+    try {
+      this.#outbox.put(report.id, report)
+    } catch (e) {
+      this.#status.fail('outbox', diskError(e, this.#options.stateDir))
+    }
+    this.#dispatch.pump()
+  }
+
+  #reportOf({ variant, held }: Candidate, measured: Benchmark): Report {
+    const at = Math.floor(this.#options.clock.now())
+    const { board, powerMode } = this.#options.facts
+    return {
+      id: `${at.toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`,
+      device: this.#options.credential.id,
+      ...held,
+      board,
+      at,
+      runs: measured.runs,
+      p50Ms: measured.p50Ms,
+      p90Ms: measured.p90Ms,
+      p95Ms: measured.p95Ms,
+      p99Ms: measured.p99Ms,
+      measuredRamBytes: measured.measuredRamBytes,
+      runtimeBaseBytes: measured.runtimeBaseBytes,
+      processBytes: measured.processBytes,
+      coldLoadMs: measured.coldLoadMs,
+      threads: 1,
+      providerRequested: 'cpu',
+      provider: 'cpu',
+      runtime: measured.runtime,
+      runtimeVersion: measured.runtimeVersion,
+      throttled: measured.throttled,
+      temperatureC: measured.temperatureC,
+      governor: measured.governor,
+      powerMode,
+      top1: variant.top1?.value ?? null,
+    }
+  }
+
+  #held(link: 'current' | 'previous'): Held | null {
+    const digest = this.#artifacts.linked(link)
+    const manifest = digest === null ? null : this.#artifacts.manifest(digest)
+    return manifest && { model: manifest.model, version: manifest.version, variant: manifest.digest }
+  }
+
+  /** Tells the disk (for `status`) and the broker what has changed; progress at most once a second. */
+  #report(what: 'state' | 'progress'): void {
+    const { clock, credential, stateDir, log } = this.#options
+    const now = clock.now()
+    if (what === 'progress' && now - this.#progressAt < 1000) return
+    this.#progressAt = now
+    const content = this.#status.reported()
+    if (what === 'state') {
+      const { state, candidate, error } = content
+      log(`${state}${candidate ? ` ${candidate.variant.slice(0, 12)}` : ''}${error ? `: ${error.code}: ${error.message}` : ''}`)
+      try {
+        writeAtomic(join(stateDir, 'reported.json'), `${JSON.stringify(content)}\n`)
+      } catch (e) {
+        if (errnoOf(e) === undefined) throw e // the disk's own error is on its way to `reported` already
+      }
+    }
+    this.#publish(topic('reported', { device: credential.id }), encode(reported, content), true)
+  }
+
+  /** Sends what the next session says anew anyway, so that its loss is no error. */
+  #publish(to: string, payload: Buffer, retain = false): void {
+    if (!this.#link.online) return
+    this.#link.publish(to, payload, { retain }).catch((e: unknown) => {
+      if (!(e instanceof EspalierError)) throw e
+    })
+  }
+}
+
+/** The shapes to measure with, where the catalogue gives all dimensions of an input. */
+function shapesOf({ inputs }: Candidate['variant']): Record<string, number[]> {
+  const fixed = inputs.filter(({ shape }) => shape.every((d, i) => i === 0 || typeof d === 'number'))
+  return Object.fromEntries(fixed.map(({ name, shape }) => [name, shape.map((d) => (typeof d === 'number' ? d : 1))]))
+}

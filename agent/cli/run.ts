@@ -1,0 +1,146 @@
+import { mkdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EspalierError, type Facts, formatBytes, parseBytes } from '@espalier/shared'
+import { MeasuringProcess, profiles, type Ready } from '@espalier/shared/measure/index.js'
+import { Agent, type AgentOptions, type Timings } from '../agent.js'
+import { systemClock } from '../clock.js'
+import { readCredential } from '../credential.js'
+import { machineFacts, runProbe } from '../facts/index.js'
+import { diskError } from '../store/errors.js'
+import { type Lock, takeLock } from '../store/lock.js'
+import { parse, parseDuration, parseLabels, parsePositive, UsageError } from './usage.js'
+
+/** Where the scripts of the agent's children lie, and which agent this is. */
+export interface Program {
+  readonly version: string
+  readonly measureChild: URL
+  readonly probe: URL
+}
+
+const options = {
+  credential: { type: 'string' },
+  state: { type: 'string' },
+  memory: { type: 'string' },
+  p95: { type: 'string' },
+  objective: { type: 'string', default: 'accuracy' },
+  label: { type: 'string', multiple: true, default: [] },
+  every: { type: 'string', default: '1h' },
+  benchmark: { type: 'string', default: 'quick' },
+  'fact-root': { type: 'string', default: '/' },
+  'host-lock': { type: 'string', default: join(tmpdir(), 'espalier-benchmark.lock') },
+  timings: { type: 'string', default: '{}' },
+} as const
+
+/** `espalier-agent run`: resolves after an orderly end. */
+export async function run(args: string[], program: Program): Promise<void> {
+  const { values } = parse({ args, options })
+  if (!values.credential) throw new UsageError('run needs --credential FILE, which espalier devices create writes')
+  if (!values.state) throw new UsageError('run needs --state DIR, where the agent keeps what it has')
+  if (values.objective !== 'accuracy')
+    throw new UsageError(`--objective '${values.objective}' is unknown; it can be accuracy`)
+  const profile = Object.entries(profiles).find(([name]) => name === values.benchmark)?.[1]
+  if (!profile) throw new UsageError(`--benchmark '${values.benchmark}' is unknown; it can be quick or standard`)
+  const given = {
+    memoryBytes: values.memory === undefined ? null : parseMemory(values.memory),
+    p95LimitMs: values.p95 === undefined ? null : parsePositive('p95', values.p95),
+    labels: parseLabels(values.label),
+  }
+  const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
+  const credential = readCredential(values.credential)
+  const lock = lockState(values.state)
+  try {
+    const root = values['fact-root']
+    const facts = await factsOf(root, program, given)
+    log(`${facts.board}, ${formatBytes(facts.memoryBudgetBytes)} for a model, ${facts.runtime} ${facts.runtimeVersion}`)
+    const hostLock = values['host-lock']
+    await untilStopped({
+      credential,
+      stateDir: values.state,
+      facts,
+      clock: systemClock,
+      benchmark: { child: program.measureChild, profile, hostLock, root, clock: systemClock },
+      timings,
+      log,
+    })
+  } finally {
+    lock.release()
+  }
+}
+
+async function untilStopped(agentOptions: AgentOptions): Promise<void> {
+  const agent = new Agent(agentOptions)
+  agent.start()
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+  log('stopping; what was under way goes on after the next start')
+  await agent.stop()
+}
+
+function lockState(stateDir: string): Lock {
+  try {
+    mkdirSync(stateDir, { recursive: true })
+    const lock = takeLock(join(stateDir, 'lock'))
+    if ('release' in lock) return lock
+    throw new EspalierError(
+      'STATE_LOCKED',
+      `${stateDir} is in use by another agent (process ${lock.heldBy}); end that one, or give this one a --state of its own`,
+    )
+  } catch (e) {
+    throw diskError(e, stateDir)
+  }
+}
+
+interface Given {
+  readonly memoryBytes: number | null
+  readonly p95LimitMs: number | null
+  readonly labels: Record<string, string>
+}
+
+async function factsOf(root: string, program: Program, given: Given): Promise<Facts> {
+  const [probe, runtime] = await Promise.all([runProbe(program.probe), runtimeOf(program.measureChild)])
+  const machine = machineFacts(root, probe)
+  return {
+    ...machine,
+    memoryBudgetBytes: given.memoryBytes ?? budgetOf(machine.memoryLimitBytes ?? machine.memoryBytes, runtime),
+    p95LimitMs: given.p95LimitMs,
+    runtime: runtime.runtime,
+    runtimeVersion: runtime.runtimeVersion,
+    agentVersion: program.version,
+    labels: given.labels,
+  }
+}
+
+async function runtimeOf(child: URL): Promise<Ready> {
+  const measuring = await MeasuringProcess.start({ child })
+  measuring.close()
+  return measuring.ready
+}
+
+/** What a model may take where nobody says: the limit less the runtime, this agent, and a tenth. */
+function budgetOf(limitBytes: number, { runtimeBaseBytes }: Ready): number {
+  return Math.max(0, Math.floor(limitBytes * 0.9 - runtimeBaseBytes - process.memoryUsage.rss()))
+}
+
+function parseMemory(text: string): number {
+  try {
+    return parseBytes(text)
+  } catch (e) {
+    if (e instanceof EspalierError) throw new UsageError(`--memory: ${e.message}`)
+    throw e
+  }
+}
+
+function parseTimings(text: string): Timings {
+  try {
+    return JSON.parse(text) as Timings
+  } catch (e) {
+    throw new UsageError(`--timings is not JSON: ${String(e)}`)
+  }
+}
+
+function log(line: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${line}\n`)
+}

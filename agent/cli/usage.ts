@@ -1,0 +1,77 @@
+import { asEspalierError, EspalierError } from '@espalier/shared'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { errnoOf } from '../store/files.js'
+
+/** Wrong usage: exit status 2. */
+export class UsageError extends EspalierError {
+  constructor(message: string) {
+    super('OPTION_INVALID', message)
+  }
+}
+
+export const help = `espalier-agent: fetches the variants of a network, measures them on this device and keeps the best
+
+  espalier-agent run --credential FILE --state DIR [options]    run until SIGTERM or Ctrl-C
+  espalier-agent status --state DIR [--json]                    what this device has and does
+  espalier-agent doctor [--credential FILE] [--state DIR] [--json]
+                                                                whether this device can run the agent
+
+The credential file comes from the operator (espalier devices create) and is read by its owner only.
+The state directory holds everything the agent keeps. Applications open DIR/current/model.onnx;
+DIR/current/manifest.json tells its inputs, outputs, preprocessing and labels.
+
+Options of run
+  --memory SIZE       what a model may take, such as 4MB; without it: this machine's (or its cgroup's) memory
+                      less the runtime, the agent and a tenth
+  --p95 MS            the latency that 95 of 100 queries must keep
+  --objective NAME    what to maximise within these limits: accuracy (the only one so far, and the default)
+  --label KEY=VALUE   a label for the operator's selections; may be repeated
+  --every DURATION    how often the active variant is measured again, such as 30s, 15m or 1h (default); 0 for never
+  --benchmark NAME    quick (default: 130 queries, p95) or standard (1000 queries, p99 as well)
+  --host-lock FILE    agents that share this file measure one at a time (default: one for the whole host)
+  --fact-root DIR     where /proc, /sys and /etc of the machine are found (default /)
+  --timings JSON      patience in ms: {"reconnectMs":[500,30000],"retryMs":[60000,3600000],"blockPatienceMs":1000,
+                      "reportPatienceMs":30000,"keepaliveSeconds":30} are the defaults
+  --help, --version
+
+Exit status: 0 after an orderly end, 1 on failure, 2 on wrong usage.
+
+Example
+  espalier-agent run --credential /etc/espalier/credential.json --state /var/lib/espalier --memory 4MB --label room=hall
+`
+
+/** parseArgs, with wrong usage told apart from failure. */
+export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config)
+  } catch (e) {
+    if (errnoOf(e)?.startsWith('ERR_PARSE_ARGS')) throw new UsageError(asEspalierError(e).message)
+    throw e
+  }
+}
+
+/** `30s`, `15m`, `1h`, `500ms` or `0`, in ms. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
+  const factors: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+  const ms = text === '0' ? 0 : match ? Number(match[1]) * factors[match[2]] : Number.NaN
+  if (!(ms <= 2 ** 31 - 1)) throw new UsageError(`'${text}' is not a duration; write for example 30s, 15m, 1h or 0`)
+  return ms
+}
+
+export function parsePositive(option: string, text: string): number {
+  const value = Number(text)
+  if (!(text.trim() !== '' && value > 0 && value < 1e15))
+    throw new UsageError(`--${option} '${text}' is not a positive number`)
+  return value
+}
+
+export function parseLabels(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const match = /^([A-Za-z0-9][A-Za-z0-9._/-]{0,62})=(.{0,200})$/.exec(text)
+      if (!match) throw new UsageError(`--label '${text}' is not KEY=VALUE; write for example room=hall`)
+      return [match[1], match[2]]
+    }),
+  )
+}

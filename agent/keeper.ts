@@ -1,0 +1,331 @@
+import { type CatalogueVariant, EspalierError, type Report } from '@espalier/shared'
+import type { Clock } from './clock.js'
+import type { Documents } from './documents.js'
+import type { Fetcher } from './fetch/fetcher.js'
+import type { Benchmark } from './measure/benchmark.js'
+import { type Choice, choose, type Limits, verdict } from './select.js'
+import type { Held, Status } from './status.js'
+import type { Artifacts, Manifest } from './store/artifacts.js'
+import { diskError } from './store/errors.js'
+import type { Outcomes } from './store/outcomes.js'
+
+export interface KeeperOptions {
+  readonly documents: Documents
+  readonly artifacts: Artifacts
+  readonly outcomes: Outcomes
+  readonly fetcher: Fetcher
+  readonly status: Status
+  readonly clock: Clock
+  /** What the device itself allows; the objective may be tighter. */
+  readonly limits: Limits
+  readonly measure: (path: string, variant: CatalogueVariant, signal: AbortSignal) => Promise<Benchmark>
+  readonly onMeasured: (candidate: Candidate, measured: Benchmark) => void
+  /** First and longest pause before a variant that failed is tried again, ms. */
+  readonly retryMs?: readonly [first: number, longest: number]
+}
+
+/** A variant, and the model version that it was chosen for. */
+export interface Candidate {
+  readonly variant: CatalogueVariant
+  readonly held: Held
+}
+
+const defaultRetryMs = [60_000, 3_600_000] as const
+
+/** Failures that say something of the variant itself: another try would end the same. */
+const lasting = new Set(['MODEL_UNRUNNABLE', 'SHAPE_NEEDED'])
+
+/**
+ * Brings the device to the variant that serves it best, and keeps it there. Each round asks `choose` for the next
+ * step and does it; what it did is on disk before the next round, so a power cut loses at most one step.
+ */
+export class Keeper {
+  readonly #options: KeeperOptions
+  /** Variants that failed, and when they may be tried again. */
+  readonly #resting = new Map<string, { at: number; pauseMs: number }>()
+  readonly #stop = new AbortController()
+  #work: { digest: string; abort: AbortController } | null = null
+  #wake: () => void = () => {}
+  #isWoken = false
+  #isHealed = false
+  #remeasure = false
+  #running: Promise<void> | null = null
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new EspalierError('INTERRUPTED', 'the agent was stopped'))
+    this.#wake()
+    await this.#running
+  }
+
+  /** Something that bears on the choice has changed. Work on what would not be chosen any more ends. */
+  changed(): void {
+    this.#isWoken = true
+    if (this.#work && this.#wanted() !== this.#work.digest) {
+      this.#work.abort.abort(new EspalierError('INTERRUPTED', 'another variant is wanted by now'))
+    }
+    this.#wake()
+  }
+
+  /** The active variant is to be measured again. */
+  remeasure(): void {
+    this.#remeasure = true
+    this.changed()
+  }
+
+  /** Everything is to be measured and chosen anew. */
+  reselect(): void {
+    this.#options.outcomes.clear()
+    this.#resting.clear()
+    this.changed()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#isWoken = false
+      const pauseMs = await this.#roundOrPause()
+      if (pauseMs !== null && !this.#isWoken && !this.#stop.signal.aborted) await this.#sleep(pauseMs)
+    }
+  }
+
+  /** One round; null to go on at once, or how long to rest at most. */
+  async #roundOrPause(): Promise<number | null> {
+    const { status, artifacts, clock, retryMs = defaultRetryMs } = this.#options
+    try {
+      if (!this.#isHealed) await this.#heal()
+      this.#isHealed = true
+      const isDone = await this.#round()
+      const due = Math.min(...[...this.#resting.values()].map(({ at }) => at))
+      return isDone ? Math.max(0, due - clock.now()) : null
+    } catch (e) {
+      status.fail('choice', diskError(e, artifacts.root))
+      return retryMs[0]
+    }
+  }
+
+  /** Hashes what the links name; what is damaged goes, the active one in favour of the previous. */
+  async #heal(): Promise<void> {
+    const { artifacts } = this.#options
+    for (const link of ['previous', 'current'] as const) {
+      const digest = artifacts.linked(link)
+      if (digest !== null && !(await artifacts.isWhole(digest))) this.#discard(digest)
+    }
+  }
+
+  #discard(digest: string): void {
+    const { artifacts, status } = this.#options
+    status.note('artifact', {
+      code: 'ARTIFACT_DAMAGED',
+      message: `variant ${digest.slice(0, 12)} on this disk does not match its digest any more and is fetched again`,
+    })
+    if (artifacts.linked('current') === digest) artifacts.fallBack()
+    artifacts.remove(digest)
+  }
+
+  /** One step. True when there is nothing more to do until something changes. */
+  async #round(): Promise<boolean> {
+    const { artifacts, status, outcomes, documents } = this.#options
+    const { desired, catalogue } = documents
+    const choice = this.#choose()
+    if (!choice || !desired || !catalogue) {
+      this.#settle()
+      return true
+    }
+    outcomes.keepOnly(new Set(catalogue.variants.map((v) => v.digest)))
+    if (choice.kind === 'none') {
+      if (this.#restingNow().length === 0) status.note('choice', choice.failure)
+      this.#settle()
+      return true
+    }
+    status.clear('choice')
+    const { variant } = choice
+    const candidate = {
+      variant,
+      held: { model: desired.model, version: desired.version, variant: variant.digest },
+    }
+    if (choice.kind === 'try' || !artifacts.has(variant.digest)) return await this.#attempt(candidate)
+    if (variant.digest !== this.#active) this.#activate(candidate)
+    else if (this.#remeasure) await this.#measureAgain(candidate)
+    this.#settle()
+    artifacts.evict([...this.#resting.keys()])
+    return true
+  }
+
+  get #active(): string | null {
+    return this.#options.artifacts.linked('current')
+  }
+
+  #limits(): Limits {
+    const { limits, documents } = this.#options
+    const { memoryBytes, p95Ms } = documents.desired?.objective ?? {}
+    const p95Limits = [limits.p95Ms, p95Ms].filter((ms): ms is number => typeof ms === 'number')
+    return {
+      memoryBytes: Math.min(limits.memoryBytes, memoryBytes ?? Number.POSITIVE_INFINITY),
+      p95Ms: p95Limits.length > 0 ? Math.min(...p95Limits) : null,
+    }
+  }
+
+  /** What to do next; null while nothing is asked of this device. */
+  #choose(): Choice | null {
+    const { desired, catalogue } = this.#options.documents
+    if (!desired || !catalogue) return null
+    return choose({
+      variants: catalogue.variants,
+      limits: this.#limits(),
+      outcomes: this.#options.outcomes.known,
+      excluded: new Set([...(desired.withdrawn ?? []), ...this.#restingNow()]),
+      pinned: desired.pinned,
+    })
+  }
+
+  #wanted(): string | null {
+    const choice = this.#choose()
+    return choice === null || choice.kind === 'none' ? null : choice.variant.digest
+  }
+
+  #restingNow(): string[] {
+    const now = this.#options.clock.now()
+    return [...this.#resting].filter(([, { at }]) => at > now).map(([digest]) => digest)
+  }
+
+  /** Back to rest, with what runs; that a candidate was rejected or failed stays to be seen. */
+  #settle(): void {
+    const { status } = this.#options
+    const state = this.#active ? 'active' : 'idle'
+    if (!['rejected', 'failed', state].includes(status.state)) status.to(state, null)
+  }
+
+  /** Fetches a variant if it is not here, and measures it if it was not. True if that has to wait. */
+  async #attempt(candidate: Candidate): Promise<boolean> {
+    const { status, artifacts, outcomes, fetcher } = this.#options
+    const { digest } = candidate.variant
+    if (!artifacts.has(digest) && !fetcher.isServed) {
+      this.#settle()
+      return true // whoever is away wakes us when it returns
+    }
+    try {
+      await this.#working(digest, async (signal) => {
+        await this.#obtain(candidate, signal)
+        if (!outcomes.known.has(digest)) await this.#measure(candidate, signal)
+      })
+      this.#resting.delete(digest)
+      if (this.#resting.size === 0) status.clear('candidate')
+    } catch (e) {
+      this.#failed(candidate, e)
+    }
+    return false
+  }
+
+  /** Measures the active variant again, for the record: only a `select` command chooses anew by fresh figures. */
+  async #measureAgain(candidate: Candidate): Promise<void> {
+    const { status } = this.#options
+    this.#remeasure = false
+    try {
+      await this.#working(candidate.variant.digest, (signal) => this.#benchmark(candidate, signal))
+    } catch (e) {
+      if (!isInterruption(e)) status.fail('candidate', diskError(e, this.#options.artifacts.root))
+    }
+    status.to('active', null)
+  }
+
+  /** Work on a variant that `changed` may interrupt. */
+  async #working(digest: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const abort = new AbortController()
+    this.#work = { digest, abort }
+    try {
+      await work(AbortSignal.any([this.#stop.signal, abort.signal]))
+    } finally {
+      this.#work = null
+    }
+  }
+
+  async #obtain({ variant, held }: Candidate, signal: AbortSignal): Promise<void> {
+    const { artifacts, status, fetcher } = this.#options
+    if (artifacts.has(variant.digest)) {
+      status.to('verified', held)
+      if (await artifacts.isWhole(variant.digest)) return
+      this.#discard(variant.digest)
+    }
+    status.to('fetching', held)
+    const isAway = () => !fetcher.isServed
+    await status.within(signal, (s) => fetcher.fetch(variant, s), isAway)
+    status.to('verified')
+    artifacts.install(manifestOf({ variant, held }))
+    status.clear('artifact')
+  }
+
+  /** Measures a variant that is here, and remembers what came out. */
+  async #measure(candidate: Candidate, signal: AbortSignal): Promise<void> {
+    const { status, outcomes } = this.#options
+    const { variant } = candidate
+    const { measuredRamBytes, p50Ms, p95Ms } = await this.#benchmark(candidate, signal)
+    const outcome = { measuredRamBytes, p50Ms, p95Ms }
+    const failure = verdict(outcome, this.#limits())
+    if (failure) {
+      status.to('rejected')
+      status.note('choice', { code: failure.code, message: `${variant.name}: ${failure.message}` })
+    }
+    outcomes.set(variant.digest, outcome)
+  }
+
+  async #benchmark(candidate: Candidate, signal: AbortSignal): Promise<Benchmark> {
+    const { artifacts, status, measure, onMeasured } = this.#options
+    const { variant, held } = candidate
+    status.to('benchmarking', held)
+    const path = artifacts.modelPath(variant.digest)
+    const measured = await status.within(signal, (s) => measure(path, variant, s))
+    onMeasured(candidate, measured)
+    return measured
+  }
+
+  #activate({ variant, held }: Candidate): void {
+    const { artifacts, status } = this.#options
+    status.to('armed', held)
+    artifacts.activate(variant.digest)
+    status.to('active', null)
+  }
+
+  /** A try that failed rests for a while, so that the next best has its turn; what was interrupted does not. */
+  #failed({ variant: { digest } }: Candidate, thrown: unknown): void {
+    const { status, clock, outcomes, artifacts, retryMs: [first, longest] = defaultRetryMs } = this.#options
+    if (isInterruption(thrown)) {
+      if (!this.#stop.signal.aborted) status.to(this.#active ? 'active' : 'idle', null)
+      return
+    }
+    const { code, message } = status.fail('candidate', diskError(thrown, artifacts.root))
+    status.to('failed')
+    if (lasting.has(code)) {
+      outcomes.set(digest, { failure: { code, message } })
+      return
+    }
+    const pauseMs = Math.min((this.#resting.get(digest)?.pauseMs ?? first / 2) * 2, longest)
+    this.#resting.set(digest, { at: clock.now() + pauseMs, pauseMs })
+  }
+
+  /** Waits until something changes, `ms` at most. */
+  async #sleep(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = Number.isFinite(ms) ? setTimeout(resolve, Math.min(ms + 1, 2 ** 31 - 1)) : undefined
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = () => {}
+  }
+}
+
+const isInterruption = (thrown: unknown) => thrown instanceof EspalierError && thrown.code === 'INTERRUPTED'
+
+function manifestOf({ variant, held }: Candidate): Manifest {
+  const { digest, name, bytes, inputs, outputs, preprocess, labels } = variant
+  const { model, version } = held
+  return { digest, model, version, variant: name, bytes, inputs, outputs, preprocess, labels }
+}

@@ -1,0 +1,82 @@
+import { type Measurement, measure, type Profile, type Shapes } from '@espalier/shared/measure/index.js'
+import type { Clock } from '../clock.js'
+import { governors, type Heat, heat } from '../facts/index.js'
+import { takeLock } from '../store/lock.js'
+
+/** How this device measures: the same for every variant. */
+export interface BenchmarkSettings {
+  /** The child's script. */
+  readonly child: URL
+  readonly profile: Profile
+  /** Fresh processes for memory. */
+  readonly processes?: number
+  /** A file that all agents of a host share: while one measures, the others wait. */
+  readonly hostLock: string
+  /** The root of /proc and /sys. */
+  readonly root: string
+  readonly clock: Clock
+}
+
+/** A measurement, and the conditions under which it was made. */
+export interface Benchmark extends Measurement {
+  readonly throttled: boolean
+  /** The hottest moment, °C. */
+  readonly temperatureC: number | null
+  readonly governor: string | null
+}
+
+/**
+ * Measures the model in the file `path` in child processes, once no other agent of this host measures.
+ * @throws MODEL_UNRUNNABLE, SHAPE_NEEDED, MEASURING_FAILED, or the signal's reason
+ */
+export async function benchmark(
+  path: string,
+  shapes: Shapes | undefined,
+  { child, profile, processes, hostLock, root, clock }: BenchmarkSettings,
+  signal: AbortSignal,
+): Promise<Benchmark> {
+  const lock = await hostLockTaken(hostLock, clock, signal)
+  const watch = new HeatWatch(root)
+  try {
+    const timeoutMs = profile.seconds * 1000 * 2 + 60_000
+    const measured = await measure(path, profile, { child, shapes, signal, timeoutMs }, processes)
+    return { ...measured, ...watch.stop(), governor: governors(root).governor ?? null }
+  } finally {
+    watch.stop()
+    lock.release()
+  }
+}
+
+async function hostLockTaken(path: string, clock: Clock, signal: AbortSignal) {
+  for (;;) {
+    const lock = takeLock(path)
+    if ('release' in lock) return lock
+    await clock.sleep(250, signal)
+  }
+}
+
+/** Looks at temperature and throttling once a second while a benchmark runs. */
+class HeatWatch {
+  readonly #seen: Heat[]
+  readonly #timer: NodeJS.Timeout
+
+  constructor(root: string) {
+    this.#seen = [heat(root)]
+    this.#timer = setInterval(() => this.#seen.push(heat(root)), 1000)
+  }
+
+  stop(): Pick<Benchmark, 'throttled' | 'temperatureC'> {
+    clearInterval(this.#timer)
+    return judge(this.#seen)
+  }
+}
+
+/** A run was throttled if the machine said so at any moment, or a counter of such events rose. */
+export function judge(seen: readonly Heat[]): Pick<Benchmark, 'throttled' | 'temperatureC'> {
+  const temperatures = seen.map((h) => h.temperatureC).filter((t): t is number => t !== null)
+  const events = seen.map((h) => h.throttleEvents).filter((n): n is number => n !== null)
+  return {
+    throttled: seen.some((h) => h.throttling === true) || (events.at(-1) ?? 0) > (events[0] ?? 0),
+    temperatureC: temperatures.length > 0 ? Math.max(...temperatures) : null,
+  }
+}
