@@ -28,7 +28,7 @@ import { Fetcher } from './fetch/fetcher.js'
 import { type Candidate, Keeper } from './keeper.js'
 import { type Benchmark, type BenchmarkSettings, benchmark } from './measure/benchmark.js'
 import { Link } from './net/link.js'
-import { type Held, Status } from './status.js'
+import { type Held, Status, type Subject } from './status.js'
 import { Artifacts } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
 import { errnoOf, writeAtomic } from './store/files.js'
@@ -202,30 +202,30 @@ export class Agent {
   #receive(to: ParsedTopic, payload: Uint8Array): void {
     switch (to.name) {
       case 'desired':
-        return this.#take('desired', () => {
-          if (!this.#documents.takeDesired(payload)) return
-          this.#followCatalogue()
-          this.#report('state')
-          this.#keeper.changed()
-        })
+        this.#take('desired', () => this.#isDesired(payload))
+        break
       case 'catalogue':
-        return this.#take('catalogue', () => {
+        this.#take('catalogue', () => {
           if (this.#documents.takeCatalogue(payload)) this.#keeper.changed()
         })
+        break
       case 'command':
-        return this.#take('command', () => this.#obey(payload))
+        this.#take('command', () => this.#obey(payload))
+        break
       case 'reportsAck':
-        return this.#take('outbox', () => this.#dispatch.acknowledged(parse(reportsAck, payload)))
+        this.#take('outbox', () => this.#dispatch.acknowledged(parse(reportsAck, payload)))
+        break
       case 'servicePresence':
-        return this.#take('choice', () => this.#serviceIs(parse(servicePresence, payload)))
+        this.#take('service', () => this.#serviceIs(parse(servicePresence, payload)))
     }
   }
 
   /** Takes a message in, or notes why it is refused; accepting one takes away what was noted of its kind. */
-  #take(subject: 'desired' | 'catalogue' | 'command' | 'outbox' | 'choice', take: () => void): void {
+  #take(subject: Subject, take: () => void): void {
     try {
       take()
-      if (subject === 'desired' || subject === 'catalogue' || subject === 'command') this.#status.clear(subject)
+      if (subject === 'desired' || subject === 'catalogue' || subject === 'command')
+        this.#status.clear(subject)
     } catch (e) {
       const error = this.#status.fail(subject, diskError(e, this.#options.stateDir))
       this.#options.log(`${error.code}: ${error.message}`)
@@ -239,6 +239,13 @@ export class Agent {
     if (!online) return
     this.#fetcher.resume()
     this.#dispatch.restart()
+    this.#keeper.changed()
+  }
+
+  #isDesired(payload: Uint8Array): void {
+    if (!this.#documents.takeDesired(payload)) return
+    this.#followCatalogue()
+    this.#report('state')
     this.#keeper.changed()
   }
 
@@ -322,7 +329,9 @@ export class Agent {
     const content = this.#status.reported()
     if (what === 'state') {
       const { state, candidate, error } = content
-      log(`${state}${candidate ? ` ${candidate.variant.slice(0, 12)}` : ''}${error ? `: ${error.code}: ${error.message}` : ''}`)
+      log(
+        `${state}${candidate ? ` ${candidate.variant.slice(0, 12)}` : ''}${error ? `: ${error.code}: ${error.message}` : ''}`,
+      )
       try {
         writeAtomic(join(stateDir, 'reported.json'), `${JSON.stringify(content)}\n`)
       } catch (e) {
@@ -344,5 +353,7 @@ export class Agent {
 /** The shapes to measure with, where the catalogue gives all dimensions of an input. */
 function shapesOf({ inputs }: Candidate['variant']): Record<string, number[]> {
   const fixed = inputs.filter(({ shape }) => shape.every((d, i) => i === 0 || typeof d === 'number'))
-  return Object.fromEntries(fixed.map(({ name, shape }) => [name, shape.map((d) => (typeof d === 'number' ? d : 1))]))
+  return Object.fromEntries(
+    fixed.map(({ name, shape }) => [name, shape.map((d) => (typeof d === 'number' ? d : 1))]),
+  )
 }

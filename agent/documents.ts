@@ -60,7 +60,8 @@ export class Documents {
   takeCatalogue(bytes: Uint8Array): boolean {
     const { keys, ledger, now } = this.#options
     const wanted = this.#desired
-    if (!wanted) throw new EspalierError('DOCUMENT_MISBOUND', 'catalogue: no model is assigned to this device')
+    if (!wanted)
+      throw new EspalierError('DOCUMENT_MISBOUND', 'catalogue: no model is assigned to this device')
     const counter = `catalogue/${wanted.model}/${wanted.version}`
     const content = unseal(catalogue, bytes, {
       keys,

@@ -1,4 +1,4 @@
-import { type CatalogueVariant, EspalierError, type Report } from '@espalier/shared'
+import { type CatalogueVariant, EspalierError } from '@espalier/shared'
 import type { Clock } from './clock.js'
 import type { Documents } from './documents.js'
 import type { Fetcher } from './fetch/fetcher.js'

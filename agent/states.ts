@@ -7,7 +7,15 @@ interface StateRule {
 }
 
 const minutes = 60_000
-const settled: readonly AgentState[] = ['idle', 'fetching', 'verified', 'benchmarking', 'armed', 'active', 'failed']
+const settled: readonly AgentState[] = [
+  'idle',
+  'fetching',
+  'verified',
+  'benchmarking',
+  'armed',
+  'active',
+  'failed',
+]
 
 /** The states of a candidate's way, as data: where each may go, and how long it may last. */
 export const states: Readonly<Record<AgentState, StateRule>> = {

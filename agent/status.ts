@@ -6,7 +6,15 @@ import { states } from './states.js'
 export type Held = NonNullable<Reported['active']>
 
 /** What an error is about: a newer one about the same thing replaces it, and success takes it away. */
-export type Subject = 'desired' | 'catalogue' | 'command' | 'artifact' | 'candidate' | 'choice' | 'outbox'
+export type Subject =
+  | 'desired'
+  | 'catalogue'
+  | 'command'
+  | 'service'
+  | 'artifact'
+  | 'candidate'
+  | 'choice'
+  | 'outbox'
 
 export interface StatusOptions {
   readonly clock: Clock
@@ -61,7 +69,12 @@ export class Status {
     const timer = setInterval(() => {
       if (!isWaiting()) spent += tick
       if (spent < limit) return
-      late.abort(new EspalierError('DEADLINE_PASSED', `${state} took longer than ${limit / 1000} s; it is tried again later`))
+      late.abort(
+        new EspalierError(
+          'DEADLINE_PASSED',
+          `${state} took longer than ${limit / 1000} s; it is tried again later`,
+        ),
+      )
     }, tick)
     try {
       return await work(AbortSignal.any([signal, late.signal]))

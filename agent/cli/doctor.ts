@@ -1,4 +1,4 @@
-import { mkdirSync, statfsSync } from 'node:fs'
+import { mkdirSync, rmSync, statfsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { asEspalierError, EspalierError, formatBytes } from '@espalier/shared'
@@ -69,10 +69,14 @@ async function runtime(program: Program): Promise<string> {
 function disk(state: string): string {
   mkdirSync(state, { recursive: true })
   writeAtomic(join(state, '.doctor'), 'can be written')
+  rmSync(join(state, '.doctor'))
   const { bavail, bsize } = statfsSync(state)
   const free = bavail * bsize
   if (free >= leastFreeBytes) return `${state} can be written, ${formatBytes(free)} are free`
-  throw new EspalierError('DISK_FULL', `${state} has only ${formatBytes(free)} free; ${formatBytes(leastFreeBytes)} or more are wise`)
+  throw new EspalierError(
+    'DISK_FULL',
+    `${state} has only ${formatBytes(free)} free; ${formatBytes(leastFreeBytes)} or more are wise`,
+  )
 }
 
 /** Reaches the broker's port, without a session: the running agent may hold this device's only one. */
@@ -82,7 +86,12 @@ async function broker(path: string): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     const socket = connect({ host, port, timeout: 5000 })
     const unreachable = (why: string) =>
-      reject(new EspalierError('BROKER_UNREACHABLE', `${credential.broker}: ${why}; is the service up, and the port open?`))
+      reject(
+        new EspalierError(
+          'BROKER_UNREACHABLE',
+          `${credential.broker}: ${why}; is the service up, and the port open?`,
+        ),
+      )
     socket.once('connect', () => {
       socket.destroy()
       resolve()

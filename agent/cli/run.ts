@@ -24,7 +24,7 @@ const options = {
   memory: { type: 'string' },
   p95: { type: 'string' },
   objective: { type: 'string', default: 'accuracy' },
-  label: { type: 'string', multiple: true, default: [] },
+  label: { type: 'string', multiple: true },
   every: { type: 'string', default: '1h' },
   benchmark: { type: 'string', default: 'quick' },
   'fact-root': { type: 'string', default: '/' },
@@ -35,16 +35,18 @@ const options = {
 /** `espalier-agent run`: resolves after an orderly end. */
 export async function run(args: string[], program: Program): Promise<void> {
   const { values } = parse({ args, options })
-  if (!values.credential) throw new UsageError('run needs --credential FILE, which espalier devices create writes')
+  if (!values.credential)
+    throw new UsageError('run needs --credential FILE, which espalier devices create writes')
   if (!values.state) throw new UsageError('run needs --state DIR, where the agent keeps what it has')
   if (values.objective !== 'accuracy')
     throw new UsageError(`--objective '${values.objective}' is unknown; it can be accuracy`)
   const profile = Object.entries(profiles).find(([name]) => name === values.benchmark)?.[1]
-  if (!profile) throw new UsageError(`--benchmark '${values.benchmark}' is unknown; it can be quick or standard`)
+  if (!profile)
+    throw new UsageError(`--benchmark '${values.benchmark}' is unknown; it can be quick or standard`)
   const given = {
     memoryBytes: values.memory === undefined ? null : parseMemory(values.memory),
     p95LimitMs: values.p95 === undefined ? null : parsePositive('p95', values.p95),
-    labels: parseLabels(values.label),
+    labels: parseLabels(values.label ?? []),
   }
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
   const credential = readCredential(values.credential)
@@ -52,7 +54,9 @@ export async function run(args: string[], program: Program): Promise<void> {
   try {
     const root = values['fact-root']
     const facts = await factsOf(root, program, given)
-    log(`${facts.board}, ${formatBytes(facts.memoryBudgetBytes)} for a model, ${facts.runtime} ${facts.runtimeVersion}`)
+    log(
+      `${facts.board}, ${formatBytes(facts.memoryBudgetBytes)} for a model, ${facts.runtime} ${facts.runtimeVersion}`,
+    )
     const hostLock = values['host-lock']
     await untilStopped({
       credential,
@@ -104,7 +108,8 @@ async function factsOf(root: string, program: Program, given: Given): Promise<Fa
   const machine = machineFacts(root, probe)
   return {
     ...machine,
-    memoryBudgetBytes: given.memoryBytes ?? budgetOf(machine.memoryLimitBytes ?? machine.memoryBytes, runtime),
+    memoryBudgetBytes:
+      given.memoryBytes ?? budgetOf(machine.memoryLimitBytes ?? machine.memoryBytes, runtime),
     p95LimitMs: given.p95LimitMs,
     runtime: runtime.runtime,
     runtimeVersion: runtime.runtimeVersion,

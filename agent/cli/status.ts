@@ -29,7 +29,10 @@ export function status(args: string[]): void {
 
 function readStatus(stateDir: string): Found {
   if (!existsSync(join(stateDir, 'artifacts'))) {
-    throw new EspalierError('FILE_NOT_FOUND', `${stateDir} is no state directory of an agent; see espalier-agent run`)
+    throw new EspalierError(
+      'FILE_NOT_FOUND',
+      `${stateDir} is no state directory of an agent; see espalier-agent run`,
+    )
   }
   const artifacts = new Artifacts(stateDir)
   const manifest = (link: 'current' | 'previous') => {

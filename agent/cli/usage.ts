@@ -1,5 +1,5 @@
-import { asEspalierError, EspalierError } from '@espalier/shared'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { asEspalierError, EspalierError } from '@espalier/shared'
 import { errnoOf } from '../store/files.js'
 
 /** Wrong usage: exit status 2. */
@@ -55,7 +55,8 @@ export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
   const factors: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
   const ms = text === '0' ? 0 : match ? Number(match[1]) * factors[match[2]] : Number.NaN
-  if (!(ms <= 2 ** 31 - 1)) throw new UsageError(`'${text}' is not a duration; write for example 30s, 15m, 1h or 0`)
+  if (!(ms <= 2 ** 31 - 1))
+    throw new UsageError(`'${text}' is not a duration; write for example 30s, 15m, 1h or 0`)
   return ms
 }
 

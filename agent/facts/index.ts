@@ -31,7 +31,8 @@ export type MachineFacts = Omit<
 export function machineFacts(root: string, probe: Probe | null): MachineFacts {
   const board = boardFacts(root)
   const { totalBytes, limitBytes } = memoryFacts(root)
-  const known = (text: string, otherwise = '') => (text === 'unknown' && otherwise ? otherwise : text).slice(0, 200)
+  const known = (text: string, otherwise = '') =>
+    (text === 'unknown' && otherwise ? otherwise : text).slice(0, 200)
   return {
     board: known(board.board, probe?.board),
     soc: known(board.soc),
@@ -53,7 +54,9 @@ export function machineFacts(root: string, probe: Probe | null): MachineFacts {
 /** Asks a short-lived child for what needs large libraries; null if that child fails altogether. */
 export async function runProbe(script: URL): Promise<Probe | null> {
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(script)], { timeout: 60_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(script)], {
+      timeout: 60_000,
+    })
     return JSON.parse(stdout) as Probe
   } catch (e) {
     process.stderr.write(`espalier-agent: the probe of this machine failed: ${String(e)}\n`)

@@ -1,6 +1,12 @@
 import { mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type BlocksRequest, type CatalogueVariant, EspalierError, formatBytes, parseBlock } from '@espalier/shared'
+import {
+  type BlocksRequest,
+  type CatalogueVariant,
+  EspalierError,
+  formatBytes,
+  parseBlock,
+} from '@espalier/shared'
 import type { Clock } from '../clock.js'
 import { type Artifacts, hashFile } from '../store/artifacts.js'
 import { diskError } from '../store/errors.js'
@@ -77,7 +83,10 @@ export class Fetcher {
 
   #open(path: string, { bytes, blockBytes, blocks, name }: CatalogueVariant): Partial {
     if (blocks.length !== Math.ceil(bytes / blockBytes)) {
-      throw new EspalierError('MESSAGE_INVALID', `${name}: ${blocks.length} block hashes do not make ${bytes} bytes`)
+      throw new EspalierError(
+        'MESSAGE_INVALID',
+        `${name}: ${blocks.length} block hashes do not make ${bytes} bytes`,
+      )
     }
     mkdirSync(dirname(path), { recursive: true })
     const partial = new Partial(path, { bytes, blockBytes, hashes: blocks })
@@ -92,7 +101,11 @@ export class Fetcher {
     )
   }
 
-  async #fill(partial: Partial, { digest, bytes, blockBytes }: CatalogueVariant, signal: AbortSignal): Promise<void> {
+  async #fill(
+    partial: Partial,
+    { digest, bytes, blockBytes }: CatalogueVariant,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { clock, send, onProgress, onDamaged, patienceMs } = this.#options
     const done = () => Math.max(0, bytes - partial.missing * blockBytes)
     this.#download = new Download(partial, {

@@ -13,7 +13,7 @@ export interface Address {
 export function parseBroker(url: string): Address {
   const parsed = URL.canParse(url) ? new URL(url) : null
   const secure = parsed?.protocol === 'mqtts:'
-  if (!parsed || !parsed.hostname || !(secure || parsed.protocol === 'mqtt:')) {
+  if (!parsed?.hostname || !(secure || parsed.protocol === 'mqtt:')) {
     throw new EspalierError(
       'CREDENTIAL_INVALID',
       `broker '${url}' is not an address such as mqtt://host:1883`,
