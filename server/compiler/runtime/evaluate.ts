@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { EspalierError } from '@espalier/shared'
 import { batchOf, type Dataset } from '../data/index.js'
 import { elementCount, floats, type Graph, type Tensor } from '../graph/index.js'
-import { openSession, run } from './session.js'
+import { Session } from './session.js'
 
 export interface Evaluation {
   readonly n: number
@@ -27,7 +27,7 @@ export interface EvaluateOptions {
 /**
  * Runs a classifier over the data, yielding to the event loop between batches. Its first output is [batch, classes]:
  * logits, or probabilities where the network ends in Softmax.
- * @throws MODEL_UNRUNNABLE; MODEL_UNSUPPORTED where the output is not one row a sample.
+ * @throws MODEL_UNRUNNABLE; MODEL_UNSUPPORTED where it cannot be loaded or its output is not one row a sample.
  */
 export async function evaluate(
   graph: Graph,
@@ -44,17 +44,15 @@ export async function evaluate(
   let loss = 0
   let right = 0
   const started = performance.now()
-  const session = await openSession(graph)
+  const session = await Session.open(graph)
   try {
     for (let from = 0; from < data.count; from += step) {
       await setImmediate()
       signal?.throwIfAborted()
       const to = Math.min(data.count, from + step)
       const size = typeof fixed === 'number' ? fixed : to - from
-      const rows = rowsOf(
-        (await run(session, { [input.name]: feed(data, from, to, size) }, [output.name]))[output.name],
-        size,
-      )
+      const outputs = await session.run({ [input.name]: feed(data, from, to, size) }, [output.name])
+      const rows = rowsOf(outputs.get(output.name), size)
       for (let i = from; i < to; i++) {
         const row = rows(i - from)
         const answer = argMax(row)
@@ -71,7 +69,7 @@ export async function evaluate(
       on?.(to, data.count)
     }
   } finally {
-    await session.release()
+    await session.close()
   }
   return {
     n: data.count,
@@ -100,7 +98,8 @@ function feed(data: Dataset, from: number, to: number, size: number): Tensor {
   return floats(dims, padded)
 }
 
-function rowsOf({ dtype, dims, data }: Tensor, batch: number): (i: number) => Float32Array {
+function rowsOf(output: Tensor | undefined, batch: number): (i: number) => Float32Array {
+  const { dtype, dims, data } = output ?? floats([0], [])
   const classes = elementCount(dims) / batch
   if (dtype !== 'float32' || dims[0] !== batch || dims.slice(1).filter((d) => d !== 1).length > 1)
     throw new EspalierError(
