@@ -1,0 +1,204 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { EspalierError, encode, servicePresence, type TopicName, topic } from '@espalier/shared'
+import { Aedes, type Client, type PublishPacket } from 'aedes'
+import type { Broker, Handler, Logger } from './broker.js'
+import { Intake, Refusals } from './intake.js'
+import { listen, refuseOpenAddress } from './listen.js'
+import { limitPackets } from './packets.js'
+import { mayRetain, maySubscribe, publishable } from './permissions.js'
+import { Session } from './session.js'
+
+export interface EmbeddedOptions {
+  /** Anything but a loopback address needs `insecureLan`. */
+  readonly host: string
+  /** 0 for any free port */
+  readonly port: number
+  /** Whether this password is the device's. */
+  readonly authenticate: (device: string, password: string) => boolean
+  readonly log: Logger
+  readonly insecureLan?: boolean
+  /** How long the first session of an id has to answer before a second takes its place. */
+  readonly probeMs?: number
+  readonly now?: () => number
+}
+
+const packetLimits = { maxFirstBytes: 16 * 1024, maxBytes: 512 * 1024 }
+/** CONNACK return codes (MQTT 3.1.1, §3.2.2.3) */
+const identifierRejected = 2
+const badCredential = 4
+
+/**
+ * aedes within this process. Sessions are not kept: whatever matters is retained, or repeated until it is
+ * acknowledged. A message from a device goes to its handler before it is acknowledged, so PUBACK means handled.
+ */
+export class EmbeddedBroker implements Broker {
+  readonly #options: EmbeddedOptions
+  readonly #aedes: Aedes
+  readonly #server: Server
+  readonly #intake: Intake
+  readonly #refusals: Refusals
+  readonly #sessions = new Map<string, Session>()
+  readonly #sockets = new Set<Socket>()
+  readonly #presence: Buffer
+
+  private constructor(options: EmbeddedOptions) {
+    refuseOpenAddress(options.host, options.insecureLan ?? false, options.log)
+    this.#options = options
+    this.#refusals = new Refusals(options.log, options.now)
+    this.#intake = new Intake(this.#refusals)
+    this.#presence = encode(servicePresence, { online: true, epoch: (options.now ?? Date.now)() })
+    this.#aedes = new Aedes({
+      connectTimeout: 10_000,
+      keepaliveLimit: 300,
+      drainTimeout: 60_000, // waited for by one connection alone; a link of 5 kB/s still drains in time
+      maxInflightInbound: 1,
+      preConnect: (_, packet, done) => {
+        packet.clean = true
+        done(null, true)
+      },
+      authenticate: (client, username, password, done) => {
+        this.#admit(client, username, password).then((returnCode) => {
+          if (returnCode === undefined) done(null, true)
+          else done(Object.assign(new Error('refused'), { returnCode }), false)
+        }, this.#report)
+      },
+      authorizePublish: (client, packet, done) => {
+        this.#take(client, packet).then(() => done(null), done)
+      },
+      authorizeSubscribe: (client, subscription, done) => {
+        done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null)
+      },
+      authorizeForward: (client, packet) => {
+        if (!client.conn.writableNeedDrain) return packet
+        this.#session(client)?.owe(packet.topic, Buffer.from(packet.payload))
+        return null
+      },
+    })
+    this.#aedes.on('client', (client) => this.#sessions.set(client.id, new Session(client)))
+    this.#aedes.on('clientDisconnect', (client) => {
+      if (this.#session(client)) this.#sessions.delete(client.id)
+    })
+    this.#aedes.on('ack', (_, client) => this.#session(client)?.acknowledged())
+    this.#aedes.on('unsubscribe', (filters, client) => {
+      for (const filter of filters) this.#session(client)?.unsubscribe(filter)
+    })
+    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#connect(socket))
+  }
+
+  static async create(options: EmbeddedOptions): Promise<EmbeddedBroker> {
+    const broker = new EmbeddedBroker(options)
+    await broker.#aedes.listen()
+    return broker
+  }
+
+  get url(): string {
+    const { host } = this.#options
+    const { port } = this.#server.address() as AddressInfo
+    return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`
+  }
+
+  handle(name: TopicName, handler: Handler): void {
+    this.#intake.handle(name, handler)
+  }
+
+  /** @throws PORT_TAKEN */
+  async start(): Promise<void> {
+    await this.retain(topic('servicePresence', {}), this.#presence)
+    await listen(this.#server, this.#options)
+  }
+
+  retain(to: string, payload: Buffer): Promise<void> {
+    const packet: PublishPacket = { cmd: 'publish', topic: to, payload, qos: 0, retain: true, dup: false }
+    return new Promise((resolve, reject) => {
+      this.#aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
+    })
+  }
+
+  send(device: string, to: string, payload: Buffer): void {
+    this.#sessions.get(device)?.write(to, payload)
+  }
+
+  async sendBlock(device: string, header: Buffer, payload: Uint8Array): Promise<boolean> {
+    const to = topic('blocksData', { device })
+    return (await this.#sessions.get(device)?.writePaced(to, header, payload)) ?? false
+  }
+
+  disconnect(device: string): void {
+    this.#sessions.get(device)?.client.conn.destroy()
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    await new Promise<void>((resolve) => this.#aedes.close(resolve))
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  #session(client: Client): Session | undefined {
+    const session = this.#sessions.get(client.id)
+    return session?.client === client ? session : undefined
+  }
+
+  #connect(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    const client = this.#aedes.handle(socket)
+    limitPackets(socket, packetLimits, (bytes) =>
+      this.#refusals.note(
+        client.id ?? 'unknown',
+        'MESSAGE_TOO_LARGE',
+        `a packet of ${bytes} bytes; the connection was ended`,
+      ),
+    )
+  }
+
+  /** The return code that refuses a connection, or undefined. */
+  async #admit(client: Client, username?: string, password?: Buffer): Promise<number | undefined> {
+    const { authenticate, probeMs = 3_000 } = this.#options
+    const known =
+      username === client.id && password !== undefined && authenticate(client.id, password.toString())
+    if (!known) {
+      this.#refusals.note(
+        client.id,
+        'CREDENTIAL_INVALID',
+        'a device could not connect: unknown id, or not its password',
+      )
+      return badCredential
+    }
+    const first = this.#sessions.get(client.id)
+    if (first && (await first.answers(topic('servicePresence', {}), this.#presence, probeMs))) {
+      this.#refusals.note(
+        client.id,
+        'DEVICE_CONNECTED',
+        'a second machine connects with the credential of a device that is connected; give it one of its own: espalier devices create',
+      )
+      return identifierRejected
+    }
+  }
+
+  async #take(client: Client | null, packet: PublishPacket): Promise<void> {
+    if (!client) return
+    const to = publishable(client.id, packet.topic)
+    if (!to || packet.qos === 2) {
+      const what = to ? 'with QoS 2' : 'which is not its own'
+      const error = new EspalierError(
+        'TOPIC_FORBIDDEN',
+        `a device published to ${packet.topic}, ${what}; its connection was ended`,
+      )
+      this.#refusals.note(client.id, error.code, error.message)
+      throw error
+    }
+    packet.retain &&= mayRetain(to.name)
+    await this.#intake.take(client.id, to.name, Buffer.from(packet.payload))
+  }
+
+  #maySubscribe(client: Client, filter: string): boolean {
+    const allowed = maySubscribe(client.id, filter)
+    if (!allowed) this.#refusals.note(client.id, 'TOPIC_FORBIDDEN', `a device may not subscribe to ${filter}`)
+    return allowed && (this.#session(client)?.subscribe(filter) ?? false)
+  }
+
+  readonly #report = (thrown: unknown): void => {
+    this.#options.log.error({ err: thrown }, 'a device could not be admitted')
+  }
+}

@@ -1,0 +1,3 @@
+export type { Broker, Handler, Incoming, Logger } from './broker.js'
+export { EmbeddedBroker, type EmbeddedOptions } from './embedded.js'
+export { OutsideBroker, type OutsideOptions } from './outside.js'

@@ -1,0 +1,60 @@
+import { asEspalierError, type ErrorCode, type TopicName } from '@espalier/shared'
+import type { Handler, Logger } from './broker.js'
+
+/** Errors that say nothing against the message: it is to come again. */
+const ours: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['INTERNAL', 'DISK_FULL'])
+
+/** The handlers of an engine, and what becomes of a message that a handler refuses. */
+export class Intake {
+  readonly #handlers = new Map<TopicName, Handler>()
+  readonly #refusals: Refusals
+
+  constructor(refusals: Refusals) {
+    this.#refusals = refusals
+  }
+
+  get names(): TopicName[] {
+    return [...this.#handlers.keys()]
+  }
+
+  handle(name: TopicName, handler: Handler): void {
+    this.#handlers.set(name, handler)
+  }
+
+  /** Hands a message over. Rejects only when it should be sent again. */
+  async take(device: string, name: TopicName, payload: Buffer): Promise<void> {
+    const handler = this.#handlers.get(name)
+    if (!handler || payload.length === 0) return // an empty payload only removes a retained message
+    try {
+      await handler({ device, payload })
+    } catch (thrown) {
+      const error = asEspalierError(thrown)
+      if (ours.has(error.code)) throw error
+      this.#refusals.note(device, error.code, error.message)
+    }
+  }
+}
+
+/** Logs what devices did wrong, each kind at most once in ten seconds for each device, with how often it happened. */
+export class Refusals {
+  readonly #counts = new Map<string, { since: number; count: number }>()
+  readonly #log: Logger
+  readonly #now: () => number
+
+  constructor(log: Logger, now: () => number = Date.now) {
+    this.#log = log
+    this.#now = now
+  }
+
+  note(device: string, code: ErrorCode, message: string): void {
+    const key = `${device} ${code}`
+    const known = this.#counts.get(key)
+    if (known && this.#now() - known.since < 10_000) {
+      known.count++
+      return
+    }
+    if (this.#counts.size > 10_000) this.#counts.clear()
+    this.#counts.set(key, { since: this.#now(), count: 0 })
+    this.#log.warn({ device, code, alsoBefore: known?.count ?? 0 }, message.slice(0, 500))
+  }
+}

@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { type Incoming, OutsideBroker } from '@espalier/server/broker/index.js'
+import { topic } from '@espalier/shared'
+import { Aedes } from 'aedes'
+import t from 'tap'
+import { connectDevice, Log, until } from '../support/mqtt.js'
+
+/** A broker that is not ours to configure. */
+async function foreignBroker() {
+  const aedes = await Aedes.createBroker()
+  const server = createServer(aedes.handle).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  t.teardown(async () => {
+    await new Promise<void>((resolve) => aedes.close(resolve))
+    server.close()
+  })
+  return `mqtt://127.0.0.1:${port}`
+}
+
+t.test('an outside broker serves as the embedded one does', async (t) => {
+  const url = await foreignBroker()
+  const taken: Incoming[] = []
+  const broker = new OutsideBroker({ url, log: new Log() })
+  broker.handle('facts', (incoming) => void taken.push(incoming))
+  await broker.start()
+  const device = await connectDevice(url, 'a', 'x')
+  t.teardown(() => device.client.end(true))
+  await device.client.subscribeAsync([
+    topic('blocksData', { device: 'a' }),
+    topic('desired', { device: 'a' }),
+    topic('reportsAck', { device: 'a' }),
+    topic('servicePresence', {}),
+  ])
+  await device.messages('service/presence')
+  await device.client.publishAsync(topic('facts', { device: 'a' }), 'hello', { qos: 1 })
+  await until(() => taken.length === 1)
+  t.match(taken, [{ device: 'a', payload: Buffer.from('hello') }])
+  await broker.retain(topic('desired', { device: 'a' }), Buffer.from('do this'))
+  broker.send('a', topic('reportsAck', { device: 'a' }), Buffer.from('stored'))
+  for (let n = 0; n < 100; n++) t.ok(await broker.sendBlock('a', Buffer.from('head'), Buffer.alloc(65536, n)))
+  t.same((await device.messages('desired'))[0], Buffer.from('do this'))
+  t.same((await device.messages('reports/ack'))[0], Buffer.from('stored'))
+  const blocks = await device.messages('blocks/data', 100)
+  t.same(
+    blocks.map((block) => block[4]),
+    Array.from({ length: 100 }, (_, n) => n),
+  )
+  await broker.close()
+  const presence = await device.messages('service/presence', 2)
+  t.match(JSON.parse(String(presence.at(-1))), { online: false })
+})
+
+t.test('a broker that is not there is named, without its password', async (t) => {
+  const broker = new OutsideBroker({ url: 'mqtt://me:hush@127.0.0.1:1', log: new Log(), connectMs: 300 })
+  await t.rejects(broker.start(), { code: 'BROKER_UNREACHABLE', message: /mqtt:\/\/127\.0\.0\.1:1;/ })
+})
