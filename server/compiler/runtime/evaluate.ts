@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { EspalierError } from '@espalier/shared'
 import { batchOf, type Dataset } from '../data/index.js'
 import { elementCount, floats, type Graph, type Tensor } from '../graph/index.js'
-import { Session } from './session.js'
+import { openSession, run } from './session.js'
 
 export interface Evaluation {
   readonly n: number
@@ -44,15 +44,15 @@ export async function evaluate(
   let loss = 0
   let right = 0
   const started = performance.now()
-  const session = await Session.open(graph)
+  const session = await openSession(graph)
   try {
     for (let from = 0; from < data.count; from += step) {
       await setImmediate()
       signal?.throwIfAborted()
       const to = Math.min(data.count, from + step)
       const size = typeof fixed === 'number' ? fixed : to - from
-      const outputs = await session.run({ [input.name]: feed(data, from, to, size) }, [output.name])
-      const rows = rowsOf(outputs.get(output.name), size)
+      const outputs = await run(session, { [input.name]: feed(data, from, to, size) }, [output.name])
+      const rows = rowsOf(outputs[output.name], size)
       for (let i = from; i < to; i++) {
         const row = rows(i - from)
         const answer = argMax(row)
@@ -69,7 +69,7 @@ export async function evaluate(
       on?.(to, data.count)
     }
   } finally {
-    await session.close()
+    await session.release()
   }
   return {
     n: data.count,

@@ -11,57 +11,52 @@ export interface SessionOptions {
   readonly optimize?: boolean
 }
 
-/** A loaded network, with the options that memory is measured with. `run` blocks the event loop while it computes. */
-export class Session {
-  private constructor(readonly session: ort.InferenceSession) {}
+export type Session = ort.InferenceSession
 
-  /**
-   * Loads a graph, the bytes of an ONNX file, or a file by its path. Close it when done.
-   * @throws MODEL_UNSUPPORTED, naming the operator where it is about one, if the runtime cannot load it.
-   */
-  static async open(
-    model: Graph | Uint8Array | string,
-    { threads = 1, optimize = true }: SessionOptions = {},
-  ): Promise<Session> {
-    const options: ort.InferenceSession.SessionOptions = {
-      ...sessionOptions(threads),
-      graphOptimizationLevel: optimize ? 'all' : 'disabled',
-    }
-    try {
-      if (typeof model === 'string') return new Session(await ort.InferenceSession.create(model, options))
-      const bytes = model instanceof Graph ? writeModel(model) : model
-      return new Session(await ort.InferenceSession.create(bytes, options))
-    } catch (cause) {
-      throw unloadable(model instanceof Graph ? model : undefined, cause)
-    }
+/**
+ * Loads a graph, the bytes of an ONNX file, or a file by its path, with the options that memory is measured with.
+ * Release the session when done.
+ * @throws MODEL_UNSUPPORTED, naming the operator where it is about one, if the runtime cannot load it.
+ */
+export async function openSession(
+  model: Graph | Uint8Array | string,
+  { threads = 1, optimize = true }: SessionOptions = {},
+): Promise<Session> {
+  const options: ort.InferenceSession.SessionOptions = {
+    ...sessionOptions(threads),
+    graphOptimizationLevel: optimize ? 'all' : 'disabled',
   }
+  try {
+    if (typeof model === 'string') return await ort.InferenceSession.create(model, options)
+    return await ort.InferenceSession.create(model instanceof Graph ? writeModel(model) : model, options)
+  } catch (cause) {
+    throw unloadable(model instanceof Graph ? model : undefined, cause)
+  }
+}
 
-  /**
-   * Outputs by name, all of them or those that are wanted, copied out of the runtime's memory, which is freed.
-   * @throws MODEL_UNRUNNABLE, with what the runtime said.
-   */
-  async run(
-    feeds: Readonly<Record<string, Tensor>>,
-    wanted: readonly string[] = this.session.outputNames,
-  ): Promise<Map<string, Tensor>> {
-    const given = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toRuntime(t)]))
-    let results: ort.InferenceSession.OnnxValueMapType
-    try {
-      results = await this.session.run(given, wanted)
-    } catch (cause) {
-      throw new EspalierError('MODEL_UNRUNNABLE', `the network does not run: ${reason(cause)}`, { cause })
-    }
-    const outputs = new Map<string, Tensor>()
-    for (const [name, value] of Object.entries(results)) {
-      outputs.set(name, fromRuntime(value))
-      value.dispose()
-    }
-    return outputs
+/**
+ * Runs a session once, blocking the event loop while it computes. Gives all outputs or those that are wanted, copied
+ * out of the runtime's memory, which is freed.
+ * @throws MODEL_UNRUNNABLE, with what the runtime said.
+ */
+export async function run(
+  session: Session,
+  feeds: Readonly<Record<string, Tensor>>,
+  wanted: readonly string[] = session.outputNames,
+): Promise<Record<string, Tensor>> {
+  const given = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toRuntime(t)]))
+  let results: ort.InferenceSession.OnnxValueMapType
+  try {
+    results = await session.run(given, wanted)
+  } catch (cause) {
+    throw new EspalierError('MODEL_UNRUNNABLE', `the network does not run: ${reason(cause)}`, { cause })
   }
-
-  close(): Promise<void> {
-    return this.session.release()
+  const outputs: Record<string, Tensor> = {}
+  for (const [name, value] of Object.entries(results)) {
+    outputs[name] = fromRuntime(value)
+    value.dispose()
   }
+  return outputs
 }
 
 const toRuntime = ({ dtype, dims, data }: Tensor): ort.Tensor =>
