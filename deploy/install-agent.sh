@@ -2,7 +2,7 @@
 # Installs Espalier's agent on a device, as a systemd service. On the machine that has the repository:
 #
 #   npm ci && npm run build && npm pack -w shared -w agent
-#   espalier devices create pi-1 > pi-1.json
+#   espalier devices create pi-1 -o pi-1.json
 #   scp espalier-*.tgz pi-1.json deploy/install-agent.sh deploy/espalier-agent.service pi@pi-1:
 #
 # and on the device:  sudo sh install-agent.sh --credential pi-1.json
@@ -106,7 +106,7 @@ opt=$root/opt/espalier-agent
 mkdir -p "$root/opt" "$etc"
 rm -rf "$opt.new"
 mkdir "$opt.new"
-(cd "$opt.new" && npm_config_onnxruntime_node_install=skip ONNXRUNTIME_NODE_INSTALL=skip \
+(cd "$opt.new" && npm_config_onnxruntime_node_install=skip \
   npm install --omit=dev --no-audit --no-fund --no-package-lock --loglevel=error "$shared" "$agent")
 for libraries in "$opt.new"/node_modules/onnxruntime-node/bin/napi-v*; do
   find "$libraries" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -rf {} +

@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, connect as open } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -9,7 +10,7 @@ import { devicePublishes, deviceSubscribes, type TopicName, topic } from '@espal
 import mqtt, { type MqttClient } from 'mqtt'
 import t, { type Test } from 'tap'
 
-const missing = [spawnSync('mosquitto', ['-h']), spawnSync('mosquitto_passwd', ['-h'])].some((p) => p.error)
+const missing = spawnSync('mosquitto', ['-h']).error
 const skip = missing && 'mosquitto is not installed'
 
 async function freePort(): Promise<number> {
@@ -21,31 +22,38 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0
 }
 
+interface Mosquitto {
+  url: string
+  password: (user: string) => string
+}
+
 /** Mosquitto with the configuration of deploy/mosquitto, save for its paths, its port and its user. */
-async function startBroker(t: Test, users: readonly string[]): Promise<string> {
+async function startBroker(t: Test, users: readonly string[]): Promise<Mosquitto> {
   const folder = await mkdtemp(join(tmpdir(), 'espalier-mosquitto-'))
   const port = await freePort()
-  const passwords = join(folder, 'passwords')
-  await writeFile(passwords, '')
-  await chmod(passwords, 0o600)
-  for (const user of users) execFileSync('mosquitto_passwd', ['-b', passwords, user, `secret of ${user}`])
+  execFileSync(process.execPath, ['deploy/compose/secrets.mjs', folder, ...users])
+  const passwords = join(folder, 'mosquitto/passwords')
+  if (userInfo().uid === 0) await chown(passwords, 0, 0) // the broker below keeps this user
   const config = (await readFile('deploy/mosquitto/mosquitto.conf', 'utf8'))
     .replace('listener 1883', `listener ${port} 127.0.0.1\nuser ${userInfo().username}`)
-    .replace('/mosquitto/passwords/passwords', passwords)
+    .replace('/secrets/mosquitto/passwords', passwords)
     .replace('/mosquitto/config/acl', resolve('deploy/mosquitto/acl'))
     .replace('/mosquitto/data/', `${folder}/`)
   await writeFile(join(folder, 'mosquitto.conf'), config)
-  const broker = spawn('mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: 'ignore' })
+  const mosquitto = spawn('mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: 'ignore' })
   t.teardown(async () => {
-    broker.kill()
-    if (broker.exitCode === null) await once(broker, 'exit')
+    mosquitto.kill()
+    if (mosquitto.exitCode === null) await once(mosquitto, 'exit')
     await rm(folder, { recursive: true })
   })
   while (!(await listens(port))) {
-    if (broker.exitCode !== null) throw new Error(`mosquitto ended with ${broker.exitCode}`)
+    if (mosquitto.exitCode !== null) throw new Error(`mosquitto ended with ${mosquitto.exitCode}`)
     await wait(20)
   }
-  return `mqtt://127.0.0.1:${port}`
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    password: (user) => readFileSync(join(folder, `${user}.password`), 'utf8'),
+  }
 }
 
 const listens = (port: number) =>
@@ -54,9 +62,14 @@ const listens = (port: number) =>
     socket.on('connect', () => socket.destroy())
   })
 
-async function connect(t: Test, url: string, username: string, clientId = username): Promise<MqttClient> {
-  const password = `secret of ${username}`
-  const client = await mqtt.connectAsync(url, { clientId, username, password, protocolVersion: 4 })
+async function connect(
+  t: Test,
+  broker: Mosquitto,
+  username: string,
+  clientId = username,
+): Promise<MqttClient> {
+  const password = broker.password(username)
+  const client = await mqtt.connectAsync(broker.url, { clientId, username, password, protocolVersion: 4 })
   t.teardown(() => client.endAsync(true))
   return client
 }
@@ -90,9 +103,9 @@ t.test(
   'a device publishes to its own topics and no other, whatever client id it claims',
   { skip },
   async (t) => {
-    const url = await startBroker(t, ['espalier', 'pi-1', 'pi-2'])
-    const service = await connect(t, url, 'espalier')
-    const device = await connect(t, url, 'pi-1', 'pi-2')
+    const broker = await startBroker(t, ['espalier', 'pi-1', 'pi-2'])
+    const service = await connect(t, broker, 'espalier')
+    const device = await connect(t, broker, 'pi-1', 'pi-2')
     const topics = ['pi-1', 'pi-2'].flatMap((id) => names.map((name) => topicOf(name, id)))
     const last = topic('commandAck', { device: 'pi-1', n: 999 })
     // Mosquitto cannot forbid one level of a `+`: a device may write to its own reports/ack, which harms only itself.
@@ -102,9 +115,9 @@ t.test(
 )
 
 t.test('a device hears what is for it and for everybody, and nothing for others', { skip }, async (t) => {
-  const url = await startBroker(t, ['espalier', 'pi-1'])
-  const service = await connect(t, url, 'espalier')
-  const device = await connect(t, url, 'pi-1')
+  const broker = await startBroker(t, ['espalier', 'pi-1'])
+  const service = await connect(t, broker, 'espalier')
+  const device = await connect(t, broker, 'pi-1')
   const topics = ['pi-1', 'pi-2'].flatMap((id) => names.map((name) => topicOf(name, id)))
   const last = topic('command', { device: 'pi-1', n: 999 })
   const allowed = deviceSubscribes.map((name) => topicOf(name, 'pi-1'))
@@ -112,9 +125,9 @@ t.test('a device hears what is for it and for everybody, and nothing for others'
 })
 
 t.test('nobody enters without a password', { skip }, async (t) => {
-  const url = await startBroker(t, ['pi-1'])
-  await connect(t, url, 'pi-1')
+  const broker = await startBroker(t, ['pi-1'])
+  await connect(t, broker, 'pi-1')
   for (const login of [{}, { username: 'pi-1', password: 'guess' }]) {
-    await t.rejects(mqtt.connectAsync(url, { ...login, reconnectPeriod: 0 }), /not authorized/i)
+    await t.rejects(mqtt.connectAsync(broker.url, { ...login, reconnectPeriod: 0 }), /not authorized/i)
   }
 })
