@@ -80,6 +80,7 @@ export const errorCodes = [
   'VARIANT_UNKNOWN',
   'VERSION_UNKNOWN',
   'WORKER_CRASHED',
+  'WEIGHT_NOT_FINITE',
   'WRITE_FAILED',
 ] as const
 

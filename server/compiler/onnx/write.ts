@@ -113,6 +113,11 @@ function valueProto(v: Value): ValueInfoProto {
   const base = { ...(origin ?? create(ValueInfoProtoSchema)), name: v.name }
   const type = origin?.type?.value
   if (type && type.case !== 'tensorType') return base
+  if (!type && v.dtype === 'other') {
+    // The runtime infers what is not said.
+    base.type = create(TypeProtoSchema)
+    return base
+  }
   const dim = (d: Dim, i: number) => ({
     denotation: type?.value.shape?.dim[i]?.denotation,
     value:

@@ -1,0 +1,170 @@
+import type { Graph, Node, Tensor } from '../graph/index.js'
+import { reads } from '../graph/index.js'
+import {
+  type Axis,
+  type FlowContext,
+  type Flowing,
+  type Kept,
+  type NodeEdit,
+  type Origin,
+  opFor,
+} from '../ops/index.js'
+import type { Reason } from './atoms.js'
+import { Atoms } from './atoms.js'
+import { Axes } from './axes.js'
+import { constants, type Shapes } from './shapes.js'
+
+export type Edit = (kept: Kept, node: NodeEdit) => void
+
+/** What the operators said about one graph: atoms still to be closed, and the edits that pruning asks for. */
+export interface Flows {
+  readonly atoms: Atoms
+  readonly values: ReadonlyMap<string, Flowing>
+  readonly edits: ReadonlyMap<Node, readonly Edit[]>
+  /** Elements of integer constants that are the size of an axis. */
+  readonly elements: ReadonlyMap<string, ReadonlyMap<number, Axis>>
+  readonly neverZero: ReadonlySet<string>
+}
+
+class Declined extends Error {}
+
+/** Element types that weights come in; other constants hold numbers that mean positions or sizes. */
+const weights = new Set(['float32', 'float64', 'float16', 'bfloat16'])
+const outside = (text: string): Reason => ({ text, node: '', op: '' })
+
+/** Lets indices flow through the graph, node by node. Every constant must be its consumer's own. */
+export function flow(graph: Graph, shapes: Shapes): Flows {
+  const atoms = new Atoms()
+  const axes = new Axes(atoms)
+  const values = new Map<string, Flowing>()
+  const edits = new Map<Node, Edit[]>()
+  const elements = new Map<string, Map<number, Axis>>()
+  const neverZero = new Set<string>()
+
+  for (const v of graph.inputs) {
+    const reason = outside(`it is the network's input '${v.name}'`)
+    values.set(v.name, { axes: (shapes.dims.get(v.name) ?? []).map((s) => axes.fixed(s, reason)) })
+  }
+  for (const [name, t] of constants(graph)) values.set(name, constantFlow(name, t, axes, shapes))
+  for (const n of graph.nodes) {
+    if (n.op === 'Constant') {
+      for (const o of n.outputs) if (!values.has(o)) values.set(o, { axes: [] })
+      continue
+    }
+    const own: Edit[] = []
+    const results = flowOf(n, own)
+    n.outputs.forEach((name, i) => {
+      if (name) values.set(name, withOrigins(name, results[i]))
+    })
+    if (own.length > 0) edits.set(n, own)
+  }
+  for (const o of graph.outputs) {
+    for (const a of values.get(o.name)?.axes ?? [])
+      freezeAll(a, outside(`it is the network's output '${o.name}'`))
+  }
+  return { atoms, values, edits, elements, neverZero }
+
+  function freezeAll(axis: Axis, reason: Reason) {
+    for (const atom of axis.atoms) atoms.freeze(atom, reason)
+  }
+
+  function withOrigins(name: string, result: Flowing): Flowing {
+    const held = shapes.integers.get(name)
+    if (!held) return { axes: result.axes }
+    if (result.origins?.length === held.length) return result
+    return { axes: result.axes, origins: held.map((): Origin => ({ from: 'computed' })) }
+  }
+
+  function flowOf(n: Node, own: Edit[]): readonly Flowing[] {
+    const rule = opFor(n)
+    const name = n.domain ? `${n.domain}.${n.op}` : n.op
+    try {
+      if (!rule) throw new Declined(`operator ${name} is not described`)
+      const results = rule.flow(context(n, own))
+      check(n, results)
+      return results
+    } catch (thrown) {
+      if (!(thrown instanceof Declined)) throw thrown
+      own.length = 0
+      const reason: Reason = { text: thrown.message, node: n.name, op: name }
+      for (const input of reads(n)) for (const a of values.get(input)?.axes ?? []) freezeAll(a, reason)
+      return n.outputs.map((o) => ({ axes: (shapes.dims.get(o) ?? []).map((s) => axes.fixed(s, reason)) }))
+    }
+  }
+
+  /** A rule that disagrees with the run is a mistake in the rule: the node is left whole rather than trusted. */
+  function check(n: Node, results: readonly Flowing[]) {
+    n.outputs.forEach((o, i) => {
+      const real = o ? shapes.dims.get(o) : undefined
+      const said = results[i]?.axes.map((a) => a.atoms.length)
+      if (real && `${said}` !== `${real}`)
+        throw new Declined(`its shape [${real}] is not what ${n.op} is known to give ([${said}])`)
+    })
+  }
+
+  function context(n: Node, own: Edit[]): FlowContext {
+    const inputs = n.inputs.map((i) => (i ? values.get(i) : undefined))
+    const why = (text: string): Reason => ({ text, node: n.name, op: n.op })
+    const decline = (reason: string): never => {
+      throw new Declined(reason)
+    }
+    return {
+      graph,
+      node: n,
+      opset: graph.opset,
+      inputs,
+      axes: (i) => inputs[i]?.axes ?? decline(`input ${i} is missing`),
+      outputDims: (i = 0) =>
+        shapes.dims.get(n.outputs[i]) ?? decline(`the shape of output ${i} is not known`),
+      constant: (i) => (n.inputs[i] ? graph.constant(n.inputs[i]) : undefined),
+      integers: (i) => shapes.integers.get(n.inputs[i]),
+      same(a, b) {
+        if (a.atoms.length !== b.atoms.length)
+          decline(`dimensions of ${a.atoms.length} and ${b.atoms.length} should agree`)
+        if (a.atoms === b.atoms) return
+        a.atoms.forEach((atom, i) => {
+          atoms.join(atom, b.atoms[i])
+        })
+      },
+      fixed: (size, reason) => axes.fixed(size, why(reason)),
+      fresh: (size, zero) => axes.fresh(size, zero),
+      freeze: (axis, reason) => freezeAll(axis, why(reason)),
+      split: (axis, sizes) => axes.split(axis, sizes, why('it cannot be split')),
+      merge: (parts) => axes.merge(parts, why('a size of one')),
+      pick: (axis, indices) => axes.pick(axis, indices),
+      concat: (parts) => axes.concat(parts),
+      reshape: (before, sizes) =>
+        axes.reshape(before, sizes, why('its reshaping is no split or merge of dimensions')),
+      sizes(origin, axis) {
+        if (axes.isFrozen(axis) && origin?.from !== 'axis') return
+        if (origin?.from === 'constant') tieElement(origin.tensor, origin.index, axis)
+        else if (origin?.from === 'axis' && origin.axis.atoms.length === axis.atoms.length)
+          this.same(origin.axis, axis)
+        else freezeAll(axis, why('its size is computed'))
+      },
+      neverZero: (i) => neverZero.add(n.inputs[i]),
+      onPrune: (edit) => own.push(edit),
+      decline,
+    }
+  }
+
+  function tieElement(tensor: string, index: number, axis: Axis) {
+    const known = elements.get(tensor) ?? new Map<number, Axis>()
+    elements.set(tensor, known)
+    const before = known.get(index)
+    if (!before) known.set(index, axis)
+    else
+      before.atoms.forEach((atom, i) => {
+        atoms.join(atom, axis.atoms[i])
+      })
+  }
+}
+
+function constantFlow(name: string, t: Tensor, axes: Axes, shapes: Shapes): Flowing {
+  const reason = outside('a constant that holds no weights')
+  const own = t.dims.map((size) => (weights.has(t.dtype) ? axes.fresh(size, true) : axes.fixed(size, reason)))
+  const origins = shapes.integers
+    .get(name)
+    ?.map((_, index): Origin => ({ from: 'constant', tensor: name, index }))
+  return { axes: own, origins }
+}

@@ -1,0 +1,3 @@
+export type { Reason } from './atoms.js'
+export { type Coupling, couple, type Group, type Slice, type Unit, type Whole } from './coupling.js'
+export { captureShapes, constants, type InputShapes, type Shapes, sampleInput, xorshift } from './shapes.js'

@@ -1,0 +1,176 @@
+import { EspalierError } from '@espalier/shared'
+import {
+  arrayOf,
+  type Dim,
+  elementBytes,
+  elementCount,
+  type Graph,
+  numbersOf,
+  type Tensor,
+  type Value,
+} from '../graph/index.js'
+import { Session } from '../runtime/index.js'
+
+/** Concrete sizes given by the user, by input name. */
+export type InputShapes = Readonly<Record<string, readonly number[]>>
+
+/** What one run of the network showed. */
+export interface Shapes {
+  /** Dimensions of every value: inputs, constants and whatever a node computes. */
+  readonly dims: ReadonlyMap<string, readonly number[]>
+  /** Elements of small integer values (shapes, indices), by name. */
+  readonly integers: ReadonlyMap<string, readonly number[]>
+  /** The shapes that the inputs had. */
+  readonly inputs: InputShapes
+}
+
+/** Sizes tried for dynamic axes other than the first, until the network runs. */
+const candidates = [64, 32, 96, 128, 224, 16, 8]
+const SMALL = 64
+
+/**
+ * Runs the network once, in onnxruntime, with every intermediate exposed. Dynamic axes get sizes above one:
+ * the first axis 2, others the first of a few sizes with which the network runs.
+ * @throws DIMENSION_UNKNOWN naming the axis if none does; MODEL_UNSUPPORTED if the runtime cannot load it;
+ *   OPTION_INVALID if a given shape does not fit the model.
+ */
+export async function captureShapes(graph: Graph, given: InputShapes = {}): Promise<Shapes> {
+  checkGiven(graph, given)
+  const known = new Set(graph.outputs.map((o) => o.name))
+  const hidden = graph.nodes
+    .filter((n) => n.op !== 'Constant')
+    .flatMap((n) => n.outputs)
+    .filter((o) => o !== '' && !known.has(o))
+    .map((name): Value => ({ name, dtype: 'other', dims: null }))
+  const exposed = graph.with({ outputs: [...graph.outputs, ...hidden] })
+  const session = await Session.open(exposed, { optimize: false })
+  try {
+    const open = openAxes(graph, given)
+    let failure: unknown
+    for (const size of open.length > 0 ? candidates : [0]) {
+      for (const batch of [2, 1]) {
+        const inputs = Object.fromEntries(
+          graph.inputs.map((v) => [v.name, given[v.name] ?? concrete(v, batch, size)]),
+        )
+        try {
+          return await captured(graph, session, inputs)
+        } catch (thrown) {
+          failure = thrown
+        }
+      }
+    }
+    throw notRun(graph, open, failure)
+  } finally {
+    await session.close()
+  }
+}
+
+async function captured(graph: Graph, session: Session, inputs: InputShapes): Promise<Shapes> {
+  const values = await session.run(
+    Object.fromEntries(graph.inputs.map((v) => [v.name, sampleInput(v, inputs[v.name])])),
+  )
+  for (const [name, t] of constants(graph)) values.set(name, t)
+  const dims = new Map<string, readonly number[]>(Object.entries(inputs))
+  const integers = new Map<string, readonly number[]>()
+  for (const [name, t] of values) {
+    dims.set(name, [...t.dims])
+    const whole = t.dtype === 'int64' || t.dtype === 'int32'
+    if (whole && t.dims.length <= 1 && t.data.length <= SMALL) integers.set(name, numbersOf(t))
+  }
+  return { dims, integers, inputs }
+}
+
+/** Every constant of the graph by name: initializers and Constant nodes that hold a tensor. */
+export function* constants(graph: Graph): Generator<[string, Tensor]> {
+  yield* graph.initializers
+  for (const n of graph.nodes) {
+    const t = n.op === 'Constant' ? graph.constant(n.outputs[0]) : undefined
+    if (t) yield [n.outputs[0], t]
+  }
+}
+
+/** Reproducible values for an input: uniform in [0, 1) for floats, zeros for everything else. */
+export function sampleInput(
+  value: Value,
+  dims: readonly number[],
+  random: () => number = xorshift(1),
+): Tensor {
+  if (elementBytes(value.dtype) === 0) {
+    throw new EspalierError(
+      'MODEL_UNSUPPORTED',
+      `input '${value.name}' is of type ${value.dtype}; only numbers can be fed`,
+    )
+  }
+  const data = new (arrayOf(value.dtype))(elementCount(dims))
+  if (data instanceof Float32Array || data instanceof Float64Array)
+    for (let i = 0; i < data.length; i++) data[i] = random()
+  return { dtype: value.dtype, dims, data }
+}
+
+/** Numbers in [0, 1) from a seed (Marsaglia 2003, xorshift32). */
+export function xorshift(seed: number): () => number {
+  let state = (seed * 2654435761 + 1) >>> 0 || 1
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    state >>>= 0
+    return state / 2 ** 32
+  }
+}
+
+const describe = (d: Dim, i: number) => (typeof d === 'string' ? `'${d}' (axis ${i})` : `axis ${i}`)
+
+function openAxes(graph: Graph, given: InputShapes): string[] {
+  return graph.inputs.flatMap((v) => {
+    if (given[v.name]) return []
+    if (!v.dims) {
+      throw new EspalierError(
+        'DIMENSION_UNKNOWN',
+        `input '${v.name}' does not say how many dimensions it has; give them: --shape ${v.name}=1,3,224,224`,
+      )
+    }
+    return v.dims.flatMap((d, i) =>
+      i > 0 && typeof d !== 'number' ? [`${describe(d, i)} of input '${v.name}'`] : [],
+    )
+  })
+}
+
+const concrete = (v: Value, batch: number, size: number): number[] =>
+  (v.dims ?? []).map((d, i) => (typeof d === 'number' ? d : i === 0 ? batch : size))
+
+function checkGiven(graph: Graph, given: InputShapes): void {
+  for (const [name, dims] of Object.entries(given)) {
+    const input = graph.inputs.find((v) => v.name === name)
+    const fits =
+      input &&
+      (!input.dims ||
+        (input.dims.length === dims.length &&
+          input.dims.every((d, i) => typeof d !== 'number' || d === dims[i])))
+    if (fits) continue
+    const wanted = graph.inputs
+      .map((v) => `${v.name}=${v.dims?.map((d) => d ?? '?').join(',') ?? '?'}`)
+      .join(' ')
+    throw new EspalierError(
+      'OPTION_INVALID',
+      `--shape ${name}=${dims.join(',')} does not fit the model, whose inputs are ${wanted}`,
+    )
+  }
+}
+
+function notRun(graph: Graph, open: readonly string[], cause: unknown): EspalierError {
+  const why = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, ' ').slice(0, 300)
+  if (cause instanceof EspalierError) return cause
+  if (open.length === 0)
+    return new EspalierError('MODEL_UNSUPPORTED', `the model does not run: ${why}`, { cause })
+  const input = graph.inputs.find((v) => v.dims?.some((d, i) => i > 0 && typeof d !== 'number'))
+  const example = input?.dims
+    ?.map((d, i) => (typeof d === 'number' ? d : i === 0 ? 1 : String(d ?? 'N')))
+    .join(',')
+  return new EspalierError(
+    'DIMENSION_UNKNOWN',
+    `no size was given for ${open.join(' and ')}, and the network runs with none of ${candidates.join(', ')}; ` +
+      `say which, for example --shape ${input?.name}=${example} (${why})`,
+    { cause },
+  )
+}

@@ -1,0 +1,11 @@
+import { bnGamma } from './bn-gamma.js'
+import type { Criterion } from './criterion.js'
+import { l1 } from './l1.js'
+import { l2 } from './l2.js'
+import { random } from './random.js'
+
+export { type Criterion, normalised, type SaliencyOptions } from './criterion.js'
+export { keepShare } from './keep-share.js'
+
+/** Criteria that need nothing but the weights, by the names of the command line. */
+export const criteria = { 'bn-gamma': bnGamma, l1, l2, random } as const satisfies Record<string, Criterion>

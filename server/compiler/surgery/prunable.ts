@@ -1,0 +1,110 @@
+import { EspalierError } from '@espalier/shared'
+import {
+  type Coupling,
+  captureShapes,
+  constants,
+  couple,
+  type InputShapes,
+  type Shapes,
+  type Unit,
+} from '../analysis/index.js'
+import { type Graph, numbersOf } from '../graph/index.js'
+import { removeUnits, touched } from './remove-units.js'
+import { rejoinConstants, type Separated, separateConstants } from './separate-constants.js'
+
+/** A network with everything that pruning has to know about it. */
+export interface Prunable {
+  readonly original: Graph
+  readonly coupling: Coupling
+  readonly separated: Separated
+}
+
+/** Kept indices by constant, then by dimension: what pruning did, in the original file's names. */
+export type Plan = Record<string, Record<string, number[]>>
+
+/**
+ * Captures shapes and finds the units. `shapes` gives concrete sizes for inputs with dynamic axes.
+ * @throws WEIGHT_NOT_FINITE for a NaN among the weights, and what `captureShapes` throws.
+ */
+export async function prunable(original: Graph, shapes: InputShapes = {}): Promise<Prunable> {
+  refuseNaN(original)
+  const captured = await captureShapes(original, shapes)
+  const separated = separateConstants(original)
+  return { original, separated, coupling: couple(separated.graph, withCopies(captured, separated)) }
+}
+
+/** The network without these units; shared constants that stayed alike are one again. */
+export const pruned = ({ coupling, separated }: Prunable, removed: Iterable<Unit>): Graph =>
+  rejoinConstants(removeUnits(coupling, removed), separated.originals)
+
+/**
+ * Runs the pruned network with every intermediate exposed and compares each shape with what was predicted.
+ * @throws INTERNAL if one differs: the pruned network must then not be used.
+ */
+export async function verifyShapes(
+  { coupling }: Prunable,
+  removed: Iterable<Unit>,
+  graph: Graph,
+): Promise<void> {
+  const expected = coupling.dims(removed)
+  const { dims } = await captureShapes(graph, coupling.shapes.inputs)
+  for (const [name, real] of dims) {
+    const said = expected.get(name)
+    if (said && !graph.constant(name) && `${said}` !== `${real}`) {
+      throw new EspalierError(
+        'INTERNAL',
+        `after pruning '${name}' has the shape [${real}] where [${said}] was expected; nothing was written`,
+      )
+    }
+  }
+}
+
+/** A constant used by several nodes is named once if all its copies lose the same, else `name@output` of each consumer. */
+export function planOf({ coupling, separated }: Prunable, removed: Iterable<Unit>): Plan {
+  const kept = coupling.kept(removed)
+  const entries = new Map<string, Record<string, number[]>>()
+  for (const [name, , positions] of touched(coupling, kept)) {
+    entries.set(name, Object.fromEntries(positions.flatMap((p, d) => (p ? [[String(d), p]] : []))))
+  }
+  const copies = new Map<string, string[]>()
+  for (const [copy, original] of separated.originals)
+    copies.set(original, [...(copies.get(original) ?? []), copy])
+  const plan: Plan = {}
+  for (const [original, names] of copies) {
+    const texts = new Set(names.map((name) => JSON.stringify(entries.get(name))))
+    const first = entries.get(names[0])
+    if (texts.size > 1 || !first) continue
+    plan[original] = first
+    for (const name of names) entries.delete(name)
+  }
+  for (const [name, positions] of entries) plan[name] = positions
+  return plan
+}
+
+function withCopies(shapes: Shapes, { originals }: Separated): Shapes {
+  if (originals.size === 0) return shapes
+  const dims = new Map(shapes.dims)
+  const integers = new Map(shapes.integers)
+  for (const [copy, original] of originals) {
+    const d = shapes.dims.get(original)
+    const i = shapes.integers.get(original)
+    if (d) dims.set(copy, d)
+    if (i) integers.set(copy, i)
+  }
+  return { ...shapes, dims, integers }
+}
+
+function refuseNaN(graph: Graph): void {
+  for (const [name, t] of constants(graph)) {
+    const isFloat = t.dtype === 'float32' || t.dtype === 'float64'
+    const half = t.dtype === 'float16' || t.dtype === 'bfloat16'
+    const values = isFloat ? (t.data as Float32Array) : half ? numbersOf(t) : []
+    const at = values.findIndex(Number.isNaN)
+    if (at >= 0) {
+      throw new EspalierError(
+        'WEIGHT_NOT_FINITE',
+        `weight '${name}' has NaN at element ${at}; its training diverged: export a sound checkpoint`,
+      )
+    }
+  }
+}
