@@ -85,6 +85,7 @@ export const status: Record<ErrorCode, number> = {
   VARIANT_UNKNOWN: 404,
   VERSION_UNKNOWN: 404,
   WORKER_CRASHED: 500,
+  WEIGHT_NOT_FINITE: 422,
   WRITE_FAILED: 500,
 }
 

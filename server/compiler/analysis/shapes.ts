@@ -1,4 +1,4 @@
-import { EspalierError } from '@espalier/shared'
+import { asEspalierError, EspalierError } from '@espalier/shared'
 import {
   arrayOf,
   type Dim,
@@ -9,7 +9,7 @@ import {
   type Tensor,
   type Value,
 } from '../graph/index.js'
-import { Session } from '../runtime/index.js'
+import { openSession, run, type Session } from '../runtime/index.js'
 
 /** Concrete sizes given by the user, by input name. */
 export type InputShapes = Readonly<Record<string, readonly number[]>>
@@ -31,11 +31,12 @@ const SMALL = 64
 /**
  * Runs the network once, in onnxruntime, with every intermediate exposed. Dynamic axes get sizes above one:
  * the first axis 2, others the first of a few sizes with which the network runs.
- * @throws DIMENSION_UNKNOWN naming the axis if none does; MODEL_UNSUPPORTED if the runtime cannot load it;
+ * @throws DIMENSION_UNKNOWN naming the axis if none does; MODEL_UNRUNNABLE if the runtime cannot load it;
  *   OPTION_INVALID if a given shape does not fit the model.
  */
 export async function captureShapes(graph: Graph, given: InputShapes = {}): Promise<Shapes> {
   checkGiven(graph, given)
+  const open = openAxes(graph, given)
   const known = new Set(graph.outputs.map((o) => o.name))
   const hidden = graph.nodes
     .filter((n) => n.op !== 'Constant')
@@ -43,9 +44,8 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
     .filter((o) => o !== '' && !known.has(o))
     .map((name): Value => ({ name, dtype: 'other', dims: null }))
   const exposed = graph.with({ outputs: [...graph.outputs, ...hidden] })
-  const session = await Session.open(exposed, { optimize: false })
+  const session = await openSession(exposed, { optimize: false })
   try {
-    const open = openAxes(graph, given)
     let failure: unknown
     for (const size of open.length > 0 ? candidates : [0]) {
       for (const batch of [2, 1]) {
@@ -55,21 +55,23 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
         try {
           return await captured(graph, session, inputs)
         } catch (thrown) {
+          if (asEspalierError(thrown).code !== 'MODEL_UNRUNNABLE') throw thrown
           failure = thrown
         }
       }
     }
-    throw notRun(graph, open, failure)
+    throw open.length === 0 ? failure : notRun(graph, open, failure)
   } finally {
-    await session.close()
+    await session.release()
   }
 }
 
 async function captured(graph: Graph, session: Session, inputs: InputShapes): Promise<Shapes> {
-  const values = await session.run(
+  const results = await run(
+    session,
     Object.fromEntries(graph.inputs.map((v) => [v.name, sampleInput(v, inputs[v.name])])),
   )
-  for (const [name, t] of constants(graph)) values.set(name, t)
+  const values = new Map([...Object.entries(results), ...constants(graph)])
   const dims = new Map<string, readonly number[]>(Object.entries(inputs))
   const integers = new Map<string, readonly number[]>()
   for (const [name, t] of values) {
@@ -160,7 +162,6 @@ function checkGiven(graph: Graph, given: InputShapes): void {
 
 function notRun(graph: Graph, open: readonly string[], cause: unknown): EspalierError {
   const why = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, ' ').slice(0, 300)
-  if (cause instanceof EspalierError) return cause
   if (open.length === 0)
     return new EspalierError('MODEL_UNSUPPORTED', `the model does not run: ${why}`, { cause })
   const input = graph.inputs.find((v) => v.dims?.some((d, i) => i > 0 && typeof d !== 'number'))
