@@ -1,0 +1,104 @@
+import { type Attribute, floats, int64s, type Node, node, type Tensor, tensor } from '../graph/index.js'
+
+type Attributes = Readonly<Record<string, number | string | readonly number[] | Attribute | undefined>>
+
+/** The operator set that training graphs are written in. */
+export const TRAINING_OPSET = 17
+const MICROSOFT = { domain: 'com.microsoft' }
+
+/** Gathers the nodes and constants of a graph in the making; every method gives the name of the new value. */
+export class Builder {
+  readonly nodes: Node[] = []
+  readonly constants = new Map<string, Tensor>()
+  readonly #scalars = new Map<number, string>()
+  readonly #lists = new Map<string, string>()
+  #count = 0
+
+  constructor(readonly prefix: string) {}
+
+  fresh(hint: string): string {
+    return `${this.prefix}${hint}_${this.#count++}`
+  }
+
+  op(op: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): string {
+    const output = this.fresh(op)
+    this.nodes.push(node(op, inputs, [output], attributes, { domain }))
+    return output
+  }
+
+  constant(value: Tensor): string {
+    const name = this.fresh('constant')
+    this.constants.set(name, value)
+    return name
+  }
+
+  scalar(value: number): string {
+    let name = this.#scalars.get(value)
+    if (!name) {
+      name = this.constant(floats([], [value]))
+      this.#scalars.set(value, name)
+    }
+    return name
+  }
+
+  ints(values: readonly number[]): string {
+    const key = values.join()
+    let name = this.#lists.get(key)
+    if (!name) {
+      name = this.constant(int64s(values))
+      this.#lists.set(key, name)
+    }
+    return name
+  }
+
+  bool(values: readonly boolean[], dims: readonly number[]): string {
+    return this.constant(tensor('bool', dims, Uint8Array.from(values, Number)))
+  }
+
+  add = (a: string, b: string) => this.op('Add', [a, b])
+  sub = (a: string, b: string) => this.op('Sub', [a, b])
+  mul = (a: string, b: string) => this.op('Mul', [a, b])
+  div = (a: string, b: string) => this.op('Div', [a, b])
+  neg = (a: string) => this.op('Neg', [a])
+  scale = (a: string, by: number) => (by === 1 ? a : this.mul(a, this.scalar(by)))
+
+  /** a · b over the last two axes, each transposed there if asked. */
+  matMul(a: string, b: string, { transA = false, transB = false } = {}): string {
+    if (!transA && !transB) return this.op('MatMul', [a, b])
+    return this.op(
+      'FusedMatMul',
+      [a, b],
+      { transA: Number(transA), transB: Number(transB) },
+      MICROSOFT.domain,
+    )
+  }
+
+  reshape = (x: string, dims: readonly number[]) => this.op('Reshape', [x, this.ints(dims)])
+  transpose = (x: string, perm: readonly number[]) => this.op('Transpose', [x], { perm })
+  /** Sum over `axes`; the summed axes stay with size 1 if `keep`. */
+  sum = (x: string, axes: readonly number[], keep = false) =>
+    axes.length === 0 ? x : this.op('ReduceSum', [x, this.ints(axes)], { keepdims: Number(keep) })
+  where = (condition: string, a: string, b: string) => this.op('Where', [condition, a, b])
+  /** Zeros around `x`; negative amounts crop. `pads`: all starts, then all ends. */
+  pad = (x: string, pads: readonly number[]) =>
+    pads.every((p) => p === 0) ? x : this.op('Pad', [x, this.ints(pads)])
+
+  slice(
+    x: string,
+    axes: readonly number[],
+    starts: readonly number[],
+    ends: readonly number[],
+    steps: readonly number[] = axes.map(() => 1),
+  ): string {
+    return this.op('Slice', [x, this.ints(starts), this.ints(ends), this.ints(axes), this.ints(steps)])
+  }
+
+  /** Sums `x` of shape `from` down to the shape `to` that was broadcast to it. */
+  unbroadcast(x: string, from: readonly number[], to: readonly number[]): string {
+    const lead = from.length - to.length
+    const axes = from.flatMap((d, i) => (i < lead || (to[i - lead] === 1 && d !== 1) ? [i] : []))
+    if (axes.length === 0) return lead === 0 ? x : this.reshape(x, to)
+    const summed = this.sum(x, axes, true)
+    return lead === 0 ? summed : this.reshape(summed, to)
+  }
+}

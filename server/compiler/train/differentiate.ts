@@ -1,0 +1,113 @@
+import { EspalierError } from '@espalier/shared'
+import type { Graph, Node } from '../graph/index.js'
+import type { Builder } from './builder.js'
+import { gradientRules } from './gradients/index.js'
+import type { Sizes } from './shapes.js'
+
+/** Operators whose outputs do not change smoothly with their inputs: gradients end there. */
+const stops = new Set([
+  'Shape',
+  'Size',
+  'ConstantOfShape',
+  'ArgMax',
+  'Greater',
+  'Less',
+  'Equal',
+  'Not',
+  'Cast',
+  'Floor',
+  'Ceil',
+  'Round',
+  'Sign',
+  'NonZero',
+])
+
+export interface Gradients {
+  /** The forward nodes; some compute an optional output more than before. */
+  readonly forward: readonly Node[]
+  /** Name of the gradient of each wanted value that the seeds depend on. */
+  readonly of: ReadonlyMap<string, string>
+}
+
+/**
+ * Reverse-mode differentiation: writes into `g` the nodes that carry `seeds` (gradients of some values, by value)
+ * back to the `wanted` values.
+ * @throws GRADIENT_UNKNOWN, naming the node, where the way back leads through an operator without a rule.
+ */
+export function differentiate(
+  graph: Graph,
+  sizes: Sizes,
+  seeds: ReadonlyMap<string, string>,
+  wanted: Iterable<string>,
+  g: Builder,
+): Gradients {
+  const needed = new Set(wanted)
+  const varies = new Set(needed)
+  for (const n of graph.nodes)
+    if (!stops.has(n.op) && n.inputs.some((i) => varies.has(i))) for (const o of n.outputs) varies.add(o)
+  const parts = new Map<string, string[]>()
+  const give = (value: string, gradient: string) => {
+    const list = parts.get(value)
+    if (list) list.push(gradient)
+    else parts.set(value, [gradient])
+  }
+  for (const [value, seed] of seeds) give(value, seed)
+  const total = (value: string): string => {
+    const list = parts.get(value) ?? []
+    if (list.length > 1) parts.set(value, [list.length === 2 ? g.add(list[0], list[1]) : g.op('Sum', list)])
+    return parts.get(value)?.[0] ?? ''
+  }
+  const forward = [...graph.nodes]
+  for (let at = forward.length - 1; at >= 0; at--) {
+    const n = forward[at]
+    if (!n.inputs.some((i) => varies.has(i)) || stops.has(n.op)) continue
+    const dys = n.outputs.map((o) => (o ? total(o) : ''))
+    if (dys.every((dy) => dy === '')) continue
+    const rule = n.domain === '' ? gradientRules[n.op] : undefined
+    const gradients = rule?.({
+      node: n,
+      g,
+      dys,
+      dy: dys[0],
+      wants: (i) => varies.has(n.inputs[i]),
+      shape: (value) => {
+        const dims = sizes.dims.get(value)
+        if (!dims) throw new Error(`no shape is known for '${value}'`)
+        return dims
+      },
+      constant: (value) => graph.constant(value) ?? sizes.integers.get(value),
+      output: (i) => {
+        const current = forward[at]
+        if (current.outputs[i]) return current.outputs[i]
+        const outputs = Array.from(
+          { length: Math.max(i + 1, current.outputs.length) },
+          (_, k) => current.outputs[k] ?? '',
+        )
+        outputs[i] = g.fresh(`${n.op}.${i}`)
+        forward[at] = { ...current, outputs }
+        return outputs[i]
+      },
+    })
+    for (const [i, input] of n.inputs.entries()) {
+      if (!varies.has(input)) continue
+      const gradient = gradients?.[i]
+      if (!gradient) throw unknown(n, rule !== undefined)
+      give(input, gradient)
+    }
+  }
+  const of = new Map<string, string>()
+  for (const value of needed) {
+    const gradient = total(value)
+    if (gradient) of.set(value, gradient)
+  }
+  return { forward, of }
+}
+
+function unknown(n: Node, known: boolean): EspalierError {
+  const op = n.domain ? `${n.domain}.${n.op}` : n.op
+  return new EspalierError(
+    'GRADIENT_UNKNOWN',
+    `node '${n.name}': no gradient is known for ${op}${known ? ' in the form used here' : ''}, and trainable weights lie before it; ` +
+      'this network cannot be trained, but it can be pruned and measured',
+  )
+}

@@ -1,0 +1,26 @@
+import type { Node, Tensor } from '../../graph/index.js'
+import type { Builder } from '../builder.js'
+
+/** What a gradient rule may ask about the node it differentiates. All shapes are concrete. */
+export interface Place {
+  readonly node: Node
+  /** Where the rule writes its nodes. */
+  readonly g: Builder
+  /** Gradients of the node's outputs; '' where nothing depends on an output. */
+  readonly dys: readonly string[]
+  /** Gradient of the first output. */
+  readonly dy: string
+  /** Whether the gradient of input `i` is of use to anybody. */
+  wants(i: number): boolean
+  shape(value: string): readonly number[]
+  constant(value: string): Tensor | undefined
+  /** Makes the forward node compute its optional output `i` too, and gives that output's name. */
+  output(i: number): string
+}
+
+/**
+ * The gradient of one operator: for each input the name of its gradient (of the input's shape), or '' where
+ * there is none. Rules may leave out inputs that nobody wants.
+ */
+export type GradientRule = (place: Place) => readonly string[]
+export type GradientRules = Readonly<Record<string, GradientRule>>
