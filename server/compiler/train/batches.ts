@@ -1,6 +1,5 @@
 import { elementCount } from '../graph/index.js'
 import type { Samples } from './options.js'
-import type { Random } from './random.js'
 
 /** Writes sample `index`, preprocessed and moved by (dx, dy) pixels or mirrored, at `offset` of `target`. */
 export type Writer = (
@@ -25,8 +24,10 @@ export function sampleWriter(data: Samples): Writer {
   return (index, target, offset, move) => {
     const from = index * size
     for (let c = 0; c < channels; c++) {
-      const [a, b] = [factors[c], offsets[c]]
-      const [source, at] = [from + c * area, offset + c * area]
+      const a = factors[c]
+      const b = offsets[c]
+      const source = from + c * area
+      const at = offset + c * area
       if (!move) {
         for (let i = 0; i < area; i++) target[at + i] = values[source + i] * a + b
         continue
@@ -44,10 +45,10 @@ export function sampleWriter(data: Samples): Writer {
 }
 
 /** Random shifts and mirroring for one sample, or undefined where neither is asked for. */
-export function randomMove(random: Random, shift: number, flip: boolean) {
+export function randomMove(random: () => number, shift: number, flip: boolean) {
   if (shift === 0 && !flip) return undefined
-  const by = () => random.below(2 * shift + 1) - shift
-  return { dx: by(), dy: by(), mirror: flip && random.next() < 0.5 }
+  const by = () => Math.floor(random() * (2 * shift + 1)) - shift
+  return { dx: by(), dy: by(), mirror: flip && random() < 0.5 }
 }
 
 /** Target distributions [batch, classes]: one-hot, softened by `smoothing`. */

@@ -1,1 +1,2 @@
 export type { Samples, Train, TrainHistory, TrainOptions, TrainProgress, TrainResult } from './options.js'
+export { train } from './train.js'

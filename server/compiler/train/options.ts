@@ -1,22 +1,8 @@
+import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 
-/** What a network is trained on, whole in memory. Immutable; `values` may be far larger than a batch. */
-export interface Samples {
-  readonly count: number
-  /** Dimensions of one sample without the batch axis, e.g. [1, 28, 28]. */
-  readonly dims: readonly number[]
-  /** `count` samples after each other, row-major. */
-  readonly values: Float32Array | Uint8Array
-  /** The class of each sample; absent for unlabelled data, which only distillation can use. */
-  readonly labels?: Int32Array
-  /** Applied to every value as a batch is made; absent means the values are used as they are. */
-  readonly preprocess?: {
-    readonly scale: number
-    /** One for all, or one a channel (the first dimension of a sample): y = (x · scale − mean) / std. */
-    readonly mean: readonly number[]
-    readonly std: readonly number[]
-  }
-}
+/** What a network is trained on, whole in memory; `labels` may be absent for distillation alone. */
+export type Samples = Omit<Dataset, 'spec' | 'classNames'>
 
 export interface TrainOptions {
   /** Passes over the data; 1 by default. */

@@ -67,7 +67,7 @@ function batched(graph: Graph, batch: number, sample: readonly number[]): Graph 
         const i = n.op === 'Reshape' ? 1 : n.op === 'ConstantOfShape' ? 0 : -1
         const target = i < 0 ? undefined : graph.initializers.get(n.inputs[i])
         const sizes = target && numbersOf(target)
-        if (!sizes || sizes[0] !== 1) return n
+        if (sizes?.[0] !== 1) return n
         const name = `espalier.batched/${n.outputs[0]}`
         initializers.set(name, int64s([batch, ...sizes.slice(1)]))
         return { ...n, inputs: n.inputs.with(i, name) }

@@ -8,7 +8,7 @@ import {
   tensor,
   type Value,
 } from '../graph/index.js'
-import { openSession } from './session.js'
+import { openSession } from '../runtime/index.js'
 
 /** What one run showed: the shape of every value, and small integers that sizes were computed with. */
 export interface Sizes {
@@ -21,7 +21,7 @@ export async function sizesOf(graph: Graph): Promise<Sizes> {
   const names = new Set(graph.nodes.flatMap((n) => n.outputs.filter((o) => o !== '')))
   const known = new Map(graph.outputs.map((o) => [o.name, o]))
   const outputs = [...names].map((name): Value => known.get(name) ?? { name, dtype: 'float32', dims: null })
-  const session = await openSession(graph.with({ outputs: outputs.map(untyped) }), 'disabled')
+  const session = await openSession(graph.with({ outputs: outputs.map(untyped) }), { optimize: false })
   const results = await session.run(zeroFeeds(graph))
   const dims = new Map<string, readonly number[]>()
   const integers = new Map<string, Tensor>()

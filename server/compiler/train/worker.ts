@@ -1,0 +1,65 @@
+import { asEspalierError, EspalierError } from '@espalier/shared'
+import { readModel } from '../onnx/index.js'
+import { loadCheckpoint, removeCheckpoint, runKey, saveCheckpoint } from './checkpoint.js'
+import { type TrainState, trainHere } from './loop.js'
+import type { Reply, Request } from './protocol.js'
+
+/** The training process: started by `train`, it works on one job and ends with its parent. */
+const CHECKPOINT_MS = 30_000
+
+const send = (reply: Reply) =>
+  new Promise<void>((resolve, reject) =>
+    process.send?.(reply, (e: Error | null) => (e ? reject(e) : resolve())),
+  )
+
+let stopped = false
+
+async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
+  const { model, teacher, data, options } = job
+  const { checkpoint } = options
+  const key = runKey(
+    model,
+    teacher ?? '',
+    JSON.stringify({ ...options, checkpoint: undefined }),
+    `${data.count}`,
+  )
+  let saved = performance.now()
+  const { constants, history } = await trainHere(
+    readModel(model),
+    data,
+    { ...options, teacher: teacher && { ...options.teacher, graph: readModel(teacher) } },
+    {
+      on: (progress) => void send({ progress }),
+      resume: checkpoint ? loadCheckpoint(checkpoint, key) : undefined,
+      between(state: () => TrainState) {
+        const due = performance.now() - saved > CHECKPOINT_MS
+        if (checkpoint && (due || stopped)) {
+          saveCheckpoint(checkpoint, key, state())
+          saved = performance.now()
+        }
+        if (stopped) throw new EspalierError('INTERRUPTED', interrupted(checkpoint))
+      },
+    },
+  )
+  if (checkpoint) removeCheckpoint(checkpoint)
+  await send({ result: { constants, history } })
+}
+
+const interrupted = (checkpoint?: string) =>
+  checkpoint
+    ? `training was interrupted; the same call goes on from '${checkpoint}'`
+    : 'training was interrupted; nothing was written'
+
+process.on('disconnect', () => process.exit(1))
+process.on('message', (request: Request) => {
+  if ('stop' in request) {
+    stopped = true
+    return
+  }
+  work(request)
+    .catch((thrown) => {
+      const { code, message } = asEspalierError(thrown)
+      return send({ error: { code, message } })
+    })
+    .then(() => process.disconnect())
+})
