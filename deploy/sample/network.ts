@@ -15,12 +15,12 @@ const blocks: readonly Block[] = [
   { expanded: 72, out: 24, stride: 1, activation: 'Relu', squeeze: false },
   { expanded: 96, out: 48, stride: 2, activation: 'HardSwish', squeeze: true },
   { expanded: 192, out: 48, stride: 1, activation: 'HardSwish', squeeze: true },
-  { expanded: 288, out: 96, stride: 1, activation: 'HardSwish', squeeze: true },
-  { expanded: 384, out: 96, stride: 1, activation: 'HardSwish', squeeze: true },
+  { expanded: 320, out: 96, stride: 1, activation: 'HardSwish', squeeze: true },
+  { expanded: 512, out: 96, stride: 1, activation: 'HardSwish', squeeze: true },
 ]
 const STEM = 16
-const LAST = 384
-const HEAD = 768
+const LAST = 512
+const HEAD = 1024
 
 /**
  * A small MobileNetV3 for digits, with random weights: images [batch, 1, 28, 28] → logits [batch, 10].
@@ -65,7 +65,12 @@ class Layers {
 
   constructor(readonly random: () => number) {}
 
-  add(op: string, inputs: readonly string[], output: string, attributes: Parameters<typeof node>[3] = {}): string {
+  add(
+    op: string,
+    inputs: readonly string[],
+    output: string,
+    attributes: Parameters<typeof node>[3] = {},
+  ): string {
     this.nodes.push(node(op, inputs, [output], attributes))
     return output
   }
@@ -136,7 +141,12 @@ class Layers {
     return this.add('Mul', [x, gate], `${name}.scaled`)
   }
 
-  block(name: string, x: string, from: number, { expanded, out, stride, activation, squeeze }: Block): string {
+  block(
+    name: string,
+    x: string,
+    from: number,
+    { expanded, out, stride, activation, squeeze }: Block,
+  ): string {
     let y = x
     if (expanded !== from)
       y = this.convolution(`${name}.expand`, y, { from, to: expanded, kernel: 1, activation })
