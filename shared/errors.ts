@@ -64,6 +64,7 @@ export const errorCodes = [
   'OPTION_INVALID',
   'ORIGIN_FORBIDDEN',
   'PORT_TAKEN',
+  'PRUNING_INEXACT',
   'REQUEST_INVALID',
   'ROUTE_UNKNOWN',
   'SERVICE_UNREACHABLE',
@@ -81,8 +82,8 @@ export const errorCodes = [
   'UPLOAD_TOO_LARGE',
   'VARIANT_UNKNOWN',
   'VERSION_UNKNOWN',
-  'WORKER_CRASHED',
   'WEIGHT_NOT_FINITE',
+  'WORKER_CRASHED',
   'WRITE_FAILED',
 ] as const
 

@@ -9,6 +9,8 @@ type Entry = readonly [summary: string, load: () => Promise<{ command: Define }>
 /** Every command, by name. Only the one that is called is loaded. */
 const commands: Readonly<Record<string, Entry>> = {
   bench: ['measure latency and memory in fresh processes', () => import('./bench.js')],
+  inspect: ['describe an ONNX file: cost, groups, what cannot be pruned', () => import('./inspect.js')],
+  prune: ['remove whole channels, neurons and heads', () => import('./prune.js')],
 }
 
 const version = (): string =>

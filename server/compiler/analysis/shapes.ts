@@ -22,6 +22,8 @@ export interface Shapes {
   readonly integers: ReadonlyMap<string, readonly number[]>
   /** The shapes that the inputs had. */
   readonly inputs: InputShapes
+  /** How many samples the run held: the first input's first size where that axis is dynamic, else 1. */
+  readonly batch: number
 }
 
 /** Sizes tried for dynamic axes other than the first, until the network runs. */
@@ -79,7 +81,9 @@ async function captured(graph: Graph, session: Session, inputs: InputShapes): Pr
     const whole = t.dtype === 'int64' || t.dtype === 'int32'
     if (whole && t.dims.length <= 1 && t.data.length <= SMALL) integers.set(name, numbersOf(t))
   }
-  return { dims, integers, inputs }
+  const first = graph.inputs[0]
+  const batch = first?.dims && typeof first.dims[0] !== 'number' ? (inputs[first.name][0] ?? 1) : 1
+  return { dims, integers, inputs, batch }
 }
 
 /** Every constant of the graph by name: initializers and Constant nodes that hold a tensor. */

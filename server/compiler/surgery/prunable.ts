@@ -39,6 +39,7 @@ export const pruned = ({ coupling, separated }: Prunable, removed: Iterable<Unit
 
 /**
  * Runs the pruned network with every intermediate exposed and compares each shape with what was predicted.
+ * @returns the shapes of the pruned network
  * @throws INTERNAL if one differs: the pruned network must then not be used.
  */
 export async function verifyShapes(
@@ -57,6 +58,7 @@ export async function verifyShapes(
       )
     }
   }
+  return shapes
 }
 
 /** A constant used by several nodes is named once if all its copies lose the same, else `name@output` of each consumer. */

@@ -1,0 +1,47 @@
+import { elementCount, type Graph } from '../graph/index.js'
+import { opFor } from '../ops/index.js'
+import { constants, type Shapes } from './shapes.js'
+
+export interface Cost {
+  /** Multiply–accumulates for one sample. */
+  readonly macs: number
+  /** Numbers the network was trained to: elements of all floating-point constants. */
+  readonly params: number
+  /** Bytes of all constants. */
+  readonly weightBytes: number
+}
+
+const floating = new Set(['float32', 'float64', 'float16', 'bfloat16'])
+
+/**
+ * What a graph costs at given dimensions of its values and constants: those of a run, or what `Coupling.dims`
+ * predicts. Operators that nobody described count no MACs.
+ */
+export function costOf(
+  graph: Graph,
+  dims: ReadonlyMap<string, readonly number[]>,
+  { batch }: Pick<Shapes, 'batch'>,
+): Cost {
+  const of = (name: string | undefined) => (name ? dims.get(name) : undefined) ?? []
+  let macs = 0
+  for (const n of graph.nodes) {
+    macs +=
+      opFor(n)?.macs({
+        node: n,
+        inputDims: (i) => of(n.inputs[i]),
+        outputDims: (i = 0) => of(n.outputs[i]),
+      }) ?? 0
+  }
+  let params = 0
+  let weightBytes = 0
+  const counted = new Set<object>()
+  for (const [name, t] of constants(graph)) {
+    // Copies that consumers of one constant were given hold the very same tensor.
+    if (counted.has(t) || graph.uses(name) === 0) continue
+    counted.add(t)
+    const count = elementCount(dims.get(name) ?? t.dims)
+    weightBytes += count * t.data.BYTES_PER_ELEMENT
+    if (floating.has(t.dtype)) params += count
+  }
+  return { macs: macs / batch, params, weightBytes }
+}
