@@ -46,10 +46,10 @@ export async function verifyShapes(
   { coupling }: Prunable,
   removed: Iterable<Unit>,
   graph: Graph,
-): Promise<void> {
+): Promise<Shapes> {
   const expected = coupling.dims(removed)
-  const { dims } = await captureShapes(graph, coupling.shapes.inputs)
-  for (const [name, real] of dims) {
+  const shapes = await captureShapes(graph, coupling.shapes.inputs)
+  for (const [name, real] of shapes.dims) {
     const said = expected.get(name)
     if (said && !graph.constant(name) && `${said}` !== `${real}`) {
       throw new EspalierError(
