@@ -45,7 +45,7 @@ export async function listen(folder: string, options: Options = {}) {
   const uploadBytes = options.uploadBytes ?? 64 * 2 ** 20
   const reading = { timeMs: 20_000, memoryBytes: 2 ** 30 }
   const models = new Models(db, artifacts, events, { uploadBytes, reading })
-  const datasets = new Datasets(db, artifacts, { uploadBytes })
+  const datasets = new Datasets(db, artifacts, { uploadBytes, reading })
   const variants = new Variants(db, events)
   const compilations = new Compilations({
     ...{ db, models, datasets, variants, artifacts, events },

@@ -32,7 +32,7 @@ export async function readImages(
   on: (done: number, total: number) => void,
   signal?: AbortSignal,
 ): Promise<Stored> {
-  const { files: all, classNames } = await list(folder)
+  const { files: all, classNames } = await listImages(folder)
   const files = all.slice(range.skip, range.skip + range.first)
   const { channels, height, width, layout } = form
   const size = channels * height * width
@@ -59,7 +59,7 @@ export async function readImages(
   }
 }
 
-async function list(folder: string): Promise<Found> {
+export async function listImages(folder: string): Promise<Found> {
   const entries = await entriesOf(folder)
   const classNames = entries.filter((e) => e.isDirectory()).map((e) => e.name)
   const flat = entries.filter((e) => e.isFile() && extension.test(e.name)).map((e) => e.name)

@@ -1,4 +1,5 @@
 export { batchOf, type Dataset, pick, sampleSize } from './dataset.js'
+export { type DataFacts, describeData } from './describe.js'
 export { type LoadOptions, loadDataset } from './load.js'
 export { type Preprocess, preprocessOf, withPreprocess } from './preprocess.js'
 export { random, shuffled } from './random.js'

@@ -25,6 +25,7 @@ export const catalog: Migration = {
       spec TEXT NOT NULL,
       digest TEXT,
       fileBytes INTEGER,
+      facts TEXT NOT NULL,
       createdAt INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE variants (
