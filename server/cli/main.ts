@@ -11,6 +11,11 @@ const commands: Readonly<Record<string, Entry>> = {
   bench: ['measure latency and memory in fresh processes', () => import('./bench.js')],
   inspect: ['describe an ONNX file: cost, groups, what cannot be pruned', () => import('./inspect.js')],
   prune: ['remove whole channels, neurons and heads', () => import('./prune.js')],
+  models: ['list, show and register the models of a running service', () => import('./models.js')],
+  datasets: ['list and register the data of a running service', () => import('./datasets.js')],
+  compilations: ['compile models into variants on a running service', () => import('./compilations.js')],
+  variants: ['list, show and withdraw variants', () => import('./variants.js')],
+  devices: ['list, show, register and assign devices', () => import('./devices.js')],
 }
 
 const version = (): string =>

@@ -119,7 +119,8 @@ export class Compilations {
   cancel(id: string): Compilation {
     const { state } = this.get(id)
     if (state === 'queued') this.#end(id, 'cancelled')
-    else if (this.#current?.id === id) this.#current.stop.abort('cancelled' satisfies CompilationState)
+    else if (state === 'running' && this.#current?.id === id)
+      this.#current.stop.abort('cancelled' satisfies CompilationState)
     else
       throw new EspalierError(
         'COMPILATION_ENDED',

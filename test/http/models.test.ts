@@ -3,26 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { floats, Graph, node } from '@espalier/server/compiler/graph/index.js'
-import { writeModel } from '@espalier/server/compiler/onnx/index.js'
 import t from 'tap'
 import { call, listen } from '../support/service.js'
-
-const value = (name: string, dims: number[]) => ({ name, dtype: 'float32' as const, dims })
-
-/** y = x · w */
-const onnx = writeModel(
-  new Graph({
-    name: 'tiny',
-    nodes: [node('MatMul', ['x', 'w'], ['y'])],
-    initializers: new Map([['w', floats([4, 2], [1, 2, 3, 4, 5, 6, 7, 8])]]),
-    inputs: [value('x', [1, 4])],
-    outputs: [value('y', [1, 2])],
-    values: new Map(),
-    opsets: new Map([['', 17]]),
-    metadata: new Map(),
-  }),
-)
+import { tinyOnnx as onnx } from '../support/tiny.js'
 
 t.test('a model is registered, gets versions, and its file comes back as it went in', async (t) => {
   const { url, close } = await listen(t.testdir())

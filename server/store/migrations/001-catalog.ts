@@ -30,6 +30,7 @@ export const catalog: Migration = {
     ) STRICT;
     CREATE TABLE variants (
       id TEXT PRIMARY KEY,
+      name TEXT NOT NULL,
       model TEXT NOT NULL,
       version INTEGER NOT NULL,
       compilation TEXT,

@@ -1,0 +1,195 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openDatabase } from '@espalier/server/store/index.js'
+import t, { type Test } from 'tap'
+import { type Answer, call, listen, type Options } from '../support/service.js'
+import { tinyData, tinyOnnx } from '../support/tiny.js'
+
+const endless = new URL('../support/workers/endless.mjs', import.meta.url)
+
+/** A service with a model `m` and data `d`. */
+async function prepared(t: Test, options: Options = {}) {
+  const { folder, spec } = tinyData(t)
+  const service = await listen(folder, options)
+  t.teardown(service.close)
+  const { url } = service
+  await call(url, 'POST', '/v1/models', { id: 'm' })
+  await call(url, 'POST', '/v1/models/m/versions', tinyOnnx)
+  t.match(await call(url, 'POST', '/v1/datasets', { id: 'd', spec }), {
+    status: 201,
+    body: { count: 4, dims: [4], classes: 2 },
+  })
+  return { ...service, folder, spec }
+}
+
+const create = (url: string, more: object = {}) =>
+  call(url, 'POST', '/v1/compilations', { model: 'm', data: 'd', memoryBytes: [4000], ...more })
+
+/** Reads a compilation until `wanted` accepts it. */
+async function until(url: string, id: unknown, wanted: (body: Answer['body']) => boolean) {
+  for (;;) {
+    const { body } = await call(url, 'GET', `/v1/compilations/${id}`)
+    if (wanted(body)) return body
+    await pause(20)
+  }
+}
+const ended = ({ state }: Answer['body']) => state !== 'queued' && state !== 'running'
+const busy = ({ progress }: Answer['body']) => progress !== null
+const pidOf = ({ progress }: Answer['body']) => Number(/\d+/.exec(JSON.stringify(progress))?.[0])
+
+t.test('a compilation makes variants whose bytes can be fetched, and tells its progress', async (t) => {
+  const { url, events, folder } = await prepared(t)
+  const told: string[] = []
+  events.watch((e) => told.push(e.type === 'compilation.changed' ? e.state : e.type))
+  const created = await create(url)
+  t.match(created, { status: 202, body: { model: 'm', version: 1, variants: [] } })
+  const done = await until(url, created.body.id, ended)
+  t.match(done, { state: 'done', dense: { top1: 0.99 }, error: null, variants: [/^v/] })
+  t.same(told, ['queued', 'running', 'compilation.progress', 'variants.changed', 'done'])
+  const { body: list } = await call(url, 'GET', '/v1/variants?model=m&withdrawn=false')
+  t.match(list.items, [{ compilation: created.body.id, memoryBudgetBytes: 4000, withdrawnAt: null }])
+  const artifact = await fetch(`${url}/v1/variants/${list.items[0].id}/artifact`)
+  t.equal(await artifact.text(), 'variant of 4000')
+  t.equal(artifact.headers.get('etag'), `"${list.items[0].digest}"`)
+  const report = await fetch(`${url}/v1/compilations/${created.body.id}/report`)
+  t.equal(await report.text(), '# What was done')
+  t.same(readdirSync(join(folder, 'compilations')), [], 'its working folder is gone')
+
+  const withdrawn = await call(url, 'POST', `/v1/variants/${list.items[0].id}/withdraw`)
+  t.type(withdrawn.body.withdrawnAt, 'number')
+  t.same(await call(url, 'POST', `/v1/variants/${list.items[0].id}/withdraw`), withdrawn, 'twice is once')
+  t.same((await call(url, 'GET', '/v1/variants?withdrawn=false')).body.items, [])
+  t.equal((await call(url, 'GET', '/v1/variants?withdrawn=true')).body.items.length, 1)
+})
+
+t.test('a running compilation is cancelled with its process, and the next one begins', async (t) => {
+  const { url } = await prepared(t, { worker: endless })
+  const first = await create(url)
+  const second = await create(url)
+  const running = await until(url, first.body.id, busy)
+  t.equal((await call(url, 'GET', `/v1/compilations/${second.body.id}`)).body.state, 'queued')
+  t.equal((await call(url, 'GET', '/healthz')).status, 200, 'the service answers while it compiles')
+  await call(url, 'POST', `/v1/compilations/${first.body.id}/cancel`)
+  t.match(await until(url, first.body.id, ended), { state: 'cancelled' })
+  t.throws(() => process.kill(pidOf(running), 0), { code: 'ESRCH' })
+  await until(url, second.body.id, busy)
+  await call(url, 'POST', `/v1/compilations/${second.body.id}/cancel`)
+  await until(url, second.body.id, ended)
+  t.match(await call(url, 'POST', `/v1/compilations/${second.body.id}/cancel`), {
+    status: 409,
+    body: { code: 'COMPILATION_ENDED' },
+  })
+})
+
+t.test('one that waits is cancelled before it begins', async (t) => {
+  const { url } = await prepared(t, { worker: endless })
+  await create(url)
+  const waiting = await create(url)
+  const cancelled = await call(url, 'POST', `/v1/compilations/${waiting.body.id}/cancel`)
+  t.match(cancelled.body, { state: 'cancelled', startedAt: null })
+})
+
+t.test(
+  'a worker killed by the system fails its compilation with the cause, and it can be retried',
+  async (t) => {
+    const { url, folder } = await prepared(t, { worker: endless })
+    const { body } = await create(url)
+    process.kill(pidOf(await until(url, body.id, busy)), 'SIGKILL')
+    t.match(await until(url, body.id, ended), {
+      state: 'failed',
+      error: { code: 'WORKER_CRASHED', message: /SIGKILL/ },
+    })
+    t.same(readdirSync(join(folder, 'compilations')), [])
+    t.match(await call(url, 'POST', `/v1/compilations/${body.id}/retry`), {
+      status: 202,
+      body: { error: null },
+    })
+    await until(url, body.id, busy)
+    t.match(await call(url, 'POST', `/v1/compilations/${body.id}/retry`), {
+      status: 409,
+      body: { code: 'COMPILATION_ACTIVE' },
+    })
+  },
+)
+
+t.test('a compilation over its memory or time is stopped and says so', async (t) => {
+  const { url } = await prepared(t, { worker: endless, compileBytes: 300 * 2 ** 20, compileMs: 4_000 })
+  const greedy = await create(url, { seed: 1 })
+  t.match(await until(url, greedy.body.id, ended), {
+    state: 'failed',
+    error: { code: 'MEMORY_LIMIT', message: /limit of 315 MB/ },
+  })
+  const slow = await create(url)
+  t.match(await until(url, slow.body.id, ended), { state: 'failed', error: { code: 'TIME_LIMIT' } })
+})
+
+t.test('what ran when the service ended is interrupted, and runs again when retried', async (t) => {
+  const { folder, spec } = tinyData(t)
+  const first = await listen(folder, { worker: endless })
+  await call(first.url, 'POST', '/v1/models', { id: 'm' })
+  await call(first.url, 'POST', '/v1/models/m/versions', tinyOnnx)
+  await call(first.url, 'POST', '/v1/datasets', { id: 'd', spec })
+  const { body } = await create(first.url)
+  await until(first.url, body.id, busy)
+  await first.close()
+  const db = openDatabase(join(folder, 'espalier.db'))
+  t.equal(db.prepare('SELECT state FROM compilations').pluck().get(), 'interrupted', 'a clean end says so')
+  db.prepare("UPDATE compilations SET state = 'running'").run() // as a process that was killed leaves it
+  db.close()
+
+  const second = await listen(folder)
+  t.teardown(second.close)
+  t.match((await call(second.url, 'GET', `/v1/compilations/${body.id}`)).body, {
+    state: 'interrupted',
+    error: { code: 'INTERRUPTED' },
+  })
+  await call(second.url, 'POST', `/v1/compilations/${body.id}/retry`)
+  t.match(await until(second.url, body.id, ended), { state: 'done' })
+})
+
+t.test('a request that cannot work is refused before anything is queued', async (t) => {
+  const { url, spec } = await prepared(t)
+  await call(url, 'POST', '/v1/datasets', { id: 'same', spec })
+  await call(url, 'POST', '/v1/models', { id: 'empty' })
+  const cases: [object, number, string][] = [
+    [{ model: 'nobody' }, 404, 'MODEL_UNKNOWN'],
+    [{ model: 'empty' }, 404, 'VERSION_UNKNOWN'],
+    [{ version: 9 }, 404, 'VERSION_UNKNOWN'],
+    [{ data: 'nobody' }, 404, 'DATASET_UNKNOWN'],
+    [{ eval: 'nobody' }, 404, 'DATASET_UNKNOWN'],
+    [{ eval: 'same' }, 422, 'DATASET_INVALID'],
+    [{ memoryBytes: undefined }, 400, 'REQUEST_INVALID'],
+    [{ memoryBytes: [] }, 400, 'REQUEST_INVALID'],
+    [{ memoryBytes: ['4 apples'] }, 400, 'REQUEST_INVALID'],
+    [{ macs: [1.5] }, 400, 'REQUEST_INVALID'],
+  ]
+  for (const [more, status, code] of cases) {
+    t.match(await create(url, more), { status, body: { code } }, JSON.stringify(more))
+  }
+  t.same((await call(url, 'GET', '/v1/compilations')).body.items, [])
+})
+
+t.test('data that cannot be read are refused when they are registered', async (t) => {
+  const { url, folder } = await prepared(t)
+  const cases = [
+    ['npz:/nowhere.npz', /FILE_NOT_FOUND/],
+    ['csv:/x', /DATA_SPEC_INVALID/],
+    [`idx:${folder}/x.idx`, /DATA_SPEC_INVALID/],
+    [`idx:${folder}/espalier.db,${folder}/y.idx`, /DATA_INVALID/],
+    [`images:${folder}/none`, /FILE_NOT_FOUND|DATA_INVALID/],
+  ] as const
+  for (const [spec, code] of cases) {
+    const answer = await call(url, 'POST', '/v1/datasets', { id: 'bad', spec })
+    t.match(answer, { body: { code } }, spec)
+    t.ok(answer.status >= 400 && answer.status < 500)
+  }
+  const upload = await call(url, 'POST', '/v1/datasets/bad/file', Buffer.from('no zip'))
+  t.match(upload, { status: 422, body: { code: 'DATA_INVALID' } })
+  t.notOk(existsSync(join(folder, 'artifacts', 'incoming', 'x')))
+  t.same(readdirSync(join(folder, 'artifacts', 'incoming')), [])
+  t.same(
+    (await call(url, 'GET', '/v1/datasets')).body.items.map((d) => d.id),
+    ['d'],
+  )
+})
