@@ -16,6 +16,8 @@ export type ServiceEvent =
       readonly total: number
       readonly message?: string
       readonly variant?: string
+      readonly loss?: number
+      readonly accuracy?: number | null
     }
   | { readonly type: 'device.changed'; readonly device: string }
   | { readonly type: 'report.stored'; readonly device: string; readonly report: string }

@@ -4,7 +4,13 @@ import { asEspalierError, EspalierError } from '@espalier/shared'
 import type { ArtifactStore, Datasets, Models, NewVariant, Variants } from '../catalog/index.js'
 import { runChild } from '../child/index.js'
 import type { Events } from '../events.js'
-import type { Compilation, CompilationState, NewCompilation, PageQuery } from '../http/schemas/index.js'
+import type {
+  Compilation,
+  CompilationDetail,
+  CompilationState,
+  NewCompilation,
+  PageQuery,
+} from '../http/schemas/index.js'
 import {
   afterCursor,
   type Database,
@@ -16,6 +22,7 @@ import {
 } from '../store/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
 import { Queue } from './queue.js'
+import { StageLog } from './stages.js'
 
 export interface CompilationsOptions {
   readonly db: Database
@@ -33,6 +40,7 @@ export interface CompilationsOptions {
 }
 
 const progressMs = 200
+const noteMs = 2000
 
 /** Compiles one after another, each in a child process, so that the service answers meanwhile. */
 export class Compilations {
@@ -75,8 +83,8 @@ export class Compilations {
   }
 
   /** @throws COMPILATION_UNKNOWN */
-  get(id: string): Compilation {
-    const found = this.#queue.find(id)
+  get(id: string): CompilationDetail {
+    const found = this.#queue.detail(id)
     if (found) return found
     throw new EspalierError(
       'COMPILATION_UNKNOWN',
@@ -209,15 +217,19 @@ export class Compilations {
   }
 
   #progressOf(id: string): (news: unknown) => void {
-    let stage = ''
+    const log = new StageLog()
+    let notedAt = 0
     let toldAt = 0
     return (news) => {
       const progress = news as JobProgress
-      const newStage = progress.stage !== stage
-      if (newStage) this.#queue.note(id, progress)
       const now = this.#now()
-      if (!newStage && progress.done < progress.total && now - toldAt < progressMs) return
-      stage = progress.stage
+      const begins = log.add(progress, now)
+      const ends = progress.done >= progress.total
+      if (begins || ends || now - notedAt >= noteMs) {
+        this.#queue.note(id, progress, log.stages)
+        notedAt = now
+      }
+      if (!begins && !ends && now - toldAt < progressMs) return
       toldAt = now
       this.#o.events.emit({ ...progress, type: 'compilation.progress', compilation: id })
     }

@@ -1,6 +1,8 @@
 import type {
   Compilation,
+  CompilationDetail,
   CompilationProgress,
+  CompilationStage,
   CompilationState,
   NewCompilation,
 } from '../http/schemas/index.js'
@@ -32,6 +34,14 @@ export class Queue {
     return row && this.#read(row)
   }
 
+  /** With the stages it went through. */
+  detail(id: string): CompilationDetail | undefined {
+    const found = this.find(id)
+    if (!found) return
+    const stages = this.db.prepare('SELECT stages FROM compilations WHERE id = ?').pluck().get(id) as string
+    return { ...found, stages: JSON.parse(stages) as CompilationStage[] }
+  }
+
   /** Newest first, those before `before`, at most `limit`. */
   list({ model, before, limit }: { model?: string; before?: string; limit: number }): Compilation[] {
     return this.db
@@ -61,14 +71,16 @@ export class Queue {
     return row && this.find(row.id)
   }
 
-  note(id: string, progress: CompilationProgress): void {
-    this.db.prepare('UPDATE compilations SET progress = ? WHERE id = ?').run(JSON.stringify(progress), id)
+  note(id: string, progress: CompilationProgress, stages: readonly CompilationStage[]): void {
+    this.db
+      .prepare('UPDATE compilations SET progress = ?, stages = ? WHERE id = ?')
+      .run(JSON.stringify(progress), JSON.stringify(stages), id)
   }
 
   requeue(id: string): void {
     this.db
       .prepare(
-        "UPDATE compilations SET state = 'queued', error = NULL, progress = NULL, startedAt = NULL, endedAt = NULL WHERE id = ?",
+        "UPDATE compilations SET state = 'queued', error = NULL, progress = NULL, stages = '[]', startedAt = NULL, endedAt = NULL WHERE id = ?",
       )
       .run(id)
   }

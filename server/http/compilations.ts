@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { Compilations } from '../compilations/index.js'
-import { Compilation, Id, NewCompilation, PageOf, PageQuery } from './schemas/index.js'
+import { Compilation, CompilationDetail, Id, NewCompilation, PageOf, PageQuery } from './schemas/index.js'
 
 export interface CompilationsPart {
   readonly compilations: Compilations
@@ -42,7 +42,14 @@ export const compilations: FastifyPluginAsyncTypebox<CompilationsPart> = async (
 
   app.get(
     '/:id',
-    { schema: { tags, summary: 'One compilation', params: One, response: { 200: Compilation } } },
+    {
+      schema: {
+        tags,
+        summary: 'One compilation, with its stages',
+        params: One,
+        response: { 200: CompilationDetail },
+      },
+    },
     async ({ params }) => compilations.get(params.id),
   )
 

@@ -30,6 +30,9 @@ export const CompilationProgress = Type.Object({
   total: Type.Number(),
   message: Type.Optional(Type.String()),
   variant: Type.Optional(Type.String()),
+  /** While training: mean loss, and share of training samples answered rightly, since the last progress. */
+  loss: Type.Optional(Type.Number()),
+  accuracy: Type.Optional(Nullable(Share)),
 })
 export type CompilationProgress = Type.Static<typeof CompilationProgress>
 
@@ -58,3 +61,18 @@ export const Compilation = Type.Object({
   endedAt: Nullable(At),
 })
 export type Compilation = Type.Static<typeof Compilation>
+
+/** One stage of the work, on one variant or on all. It ended when the next began. */
+export const CompilationStage = Type.Object({
+  ...CompilationProgress.properties,
+  startedAt: At,
+  /** How training went, thinned to a curve's few points. */
+  training: Type.Array(Type.Object({ done: Type.Number(), loss: Type.Number(), accuracy: Nullable(Share) })),
+})
+export type CompilationStage = Type.Static<typeof CompilationStage>
+
+export const CompilationDetail = Type.Object({
+  ...Compilation.properties,
+  stages: Type.Array(CompilationStage),
+})
+export type CompilationDetail = Type.Static<typeof CompilationDetail>

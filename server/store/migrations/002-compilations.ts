@@ -11,6 +11,7 @@ export const compilations: Migration = {
       request TEXT NOT NULL,
       state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'interrupted')),
       progress TEXT,
+      stages TEXT NOT NULL DEFAULT '[]',
       error TEXT,
       dense TEXT,
       report TEXT,
