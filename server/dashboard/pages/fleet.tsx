@@ -1,0 +1,317 @@
+import type { Compilation, Device, Model, Report, Variant } from '../../http/schemas/index.js'
+import { Sparkline } from '../charts/sparkline.js'
+import { ms, none, percent, plural, withUnit } from '../format.js'
+import { Ago } from '../parts/ago.js'
+import { MemoryBar } from '../parts/bars.js'
+import { PageFrame, Section } from '../parts/layout.js'
+import { Loading } from '../parts/loading.js'
+import { CompilationStateMark, DeviceState } from '../parts/mark.js'
+import { Running } from '../parts/running.js'
+import { useCompilations, useDevices, useModels, useReports, useVariants } from '../reads.js'
+import { href } from '../route.js'
+
+const sparklinePoints = 32
+const endedShown = 5
+
+export function FleetPage() {
+  const devices = useDevices()
+  const models = useModels()
+  const variants = useVariants()
+  const compilations = useCompilations()
+  const reports = useReports()
+  return (
+    <PageFrame title="Fleet">
+      <Loading of={devices}>
+        {(devices) => (
+          <>
+            <Summary
+              devices={devices}
+              models={models.data ?? []}
+              variants={variants.data ?? []}
+              compilations={compilations.data ?? []}
+            />
+            <Section title="Devices">
+              {devices.length === 0 ? (
+                <NoDevices models={models.data ?? []} />
+              ) : (
+                <DeviceTable devices={devices} variants={variants.data ?? []} reports={reports.data ?? []} />
+              )}
+            </Section>
+          </>
+        )}
+      </Loading>
+      <Loading of={models}>
+        {(models) => (
+          <Section title="Models">
+            {models.length === 0 ? (
+              <NoModels />
+            ) : (
+              <ModelTable models={models} variants={variants.data ?? []} devices={devices.data ?? []} />
+            )}
+          </Section>
+        )}
+      </Loading>
+      <Ended compilations={compilations.data ?? []} />
+    </PageFrame>
+  )
+}
+
+interface SummaryProps {
+  readonly devices: readonly Device[]
+  readonly models: readonly Model[]
+  readonly variants: readonly Variant[]
+  readonly compilations: readonly Compilation[]
+}
+
+function Summary({ devices, models, variants, compilations }: SummaryProps) {
+  const online = devices.filter((d) => d.online).length
+  const offered = variants.filter((v) => v.withdrawnAt === null).length
+  const slowest = Math.max(...devices.map((d) => d.p95Ms ?? 0))
+  const running = compilations.filter((c) => c.state === 'running' || c.state === 'queued')
+  return (
+    <>
+      <dl class="summary">
+        <div>
+          <dt>devices online</dt>
+          <dd>
+            {online} <small>of {devices.length}</small>
+          </dd>
+        </div>
+        <div>
+          <dt>{models.length === 1 ? 'model' : 'models'}</dt>
+          <dd>{models.length}</dd>
+        </div>
+        <div>
+          <dt>{offered === 1 ? 'variant offered' : 'variants offered'}</dt>
+          <dd>{offered}</dd>
+        </div>
+        <div>
+          <dt>highest p95</dt>
+          <dd>
+            {slowest > 0 ? (
+              <>
+                {ms(slowest)} <small>ms</small>
+              </>
+            ) : (
+              none
+            )}
+          </dd>
+        </div>
+      </dl>
+      {running.length > 0 && (
+        <Section title="Compiling">
+          {running.map((c) => (
+            <Running key={c.id} compilation={c} />
+          ))}
+        </Section>
+      )}
+    </>
+  )
+}
+
+interface DeviceTableProps {
+  readonly devices: readonly Device[]
+  readonly variants: readonly Variant[]
+  readonly reports: readonly Report[]
+}
+
+function DeviceTable({ devices, variants, reports }: DeviceTableProps) {
+  const byDigest = new Map(variants.map((v) => [v.digest, v]))
+  const byDevice = Map.groupBy(reports, (r) => r.device)
+  return (
+    <table class="devices">
+      <thead>
+        <tr>
+          <th scope="col">Device</th>
+          <th scope="col">State</th>
+          <th scope="col">Variant</th>
+          <th scope="col">Memory</th>
+          <th scope="col" class="number">
+            p50 <small>ms</small>
+          </th>
+          <th scope="col" class="number">
+            p95 <small>ms</small>
+          </th>
+          <th scope="col">Latency</th>
+          <th scope="col" class="number">
+            Last seen
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {devices.map((device) => (
+          <DeviceRow
+            key={device.id}
+            device={device}
+            variant={device.active === null ? undefined : byDigest.get(device.active.variant)}
+            reports={(byDevice.get(device.id) ?? []).slice(0, sparklinePoints).reverse()}
+          />
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+interface DeviceRowProps {
+  readonly device: Device
+  readonly variant: Variant | undefined
+  readonly reports: readonly Report[]
+}
+
+function DeviceRow({ device, variant, reports }: DeviceRowProps) {
+  const { id, board, active, memoryBudgetBytes, measuredRamBytes, p50Ms, p95Ms, lastSeenAt } = device
+  return (
+    <tr data-device={id}>
+      <th scope="row" class="device">
+        <a href={href.device(id)}>{id}</a>
+        <small>{board ?? 'board not known yet'}</small>
+      </th>
+      <td class="state">
+        <DeviceState device={device} />
+      </td>
+      <td class="variant">
+        {active === null ? (
+          none
+        ) : (
+          <>
+            <a href={href.model(active.model, active.version)}>
+              {active.name ?? active.variant.slice(0, 12)}
+            </a>
+            <small>
+              {active.model} v{active.version}
+              {variant?.top1 != null && `, ${percent(variant.top1)} %`}
+            </small>
+          </>
+        )}
+      </td>
+      <td class="ram">
+        <MemoryBar measuredBytes={measuredRamBytes} allowedBytes={memoryBudgetBytes} />
+      </td>
+      <td class="number p50" data-label="p50" data-unit="ms">
+        {ms(p50Ms)}
+      </td>
+      <td class="number p95" data-label="p95" data-unit="ms">
+        {ms(p95Ms)}
+      </td>
+      <td class="spark">
+        <Sparkline reports={reports} />
+      </td>
+      <td class="number seen">
+        <Ago at={lastSeenAt} />
+      </td>
+    </tr>
+  )
+}
+
+interface ModelTableProps {
+  readonly models: readonly Model[]
+  readonly variants: readonly Variant[]
+  readonly devices: readonly Device[]
+}
+
+function ModelTable({ models, variants, devices }: ModelTableProps) {
+  return (
+    <table class="models">
+      <thead>
+        <tr>
+          <th scope="col">Model</th>
+          <th scope="col" class="number">
+            Version
+          </th>
+          <th scope="col" class="number">
+            Variants
+          </th>
+          <th scope="col" class="number">
+            Best top-1
+          </th>
+          <th scope="col" class="number">
+            Devices
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {models.map(({ id, name, latest }) => {
+          const offered = variants.filter(
+            (v) => v.model === id && v.version === latest && v.withdrawnAt === null,
+          )
+          const best = offered.reduce<number | null>(
+            (b, { top1 }) => (top1 !== null && top1 > (b ?? -1) ? top1 : b),
+            null,
+          )
+          return (
+            <tr key={id}>
+              <th scope="row">
+                <a href={href.model(id)}>{name}</a>
+                {name !== id && <small>{id}</small>}
+              </th>
+              <td class="number">{latest === null ? none : `v${latest}`}</td>
+              <td class="number">{offered.length}</td>
+              <td class="number">{withUnit(percent(best), '%')}</td>
+              <td class="number">{devices.filter((d) => d.active?.model === id).length}</td>
+            </tr>
+          )
+        })}
+      </tbody>
+    </table>
+  )
+}
+
+function Ended({ compilations }: { compilations: readonly Compilation[] }) {
+  const ended = compilations.filter((c) => c.endedAt !== null)
+  if (ended.length === 0) return null
+  return (
+    <Section title="Compilations">
+      <ul class="ended">
+        {ended.slice(0, endedShown).map((c) => (
+          <li key={c.id}>
+            <CompilationStateMark state={c.state} />
+            <a href={href.compilation(c.id)}>
+              {c.model} v{c.version}
+            </a>
+            <span class="what">{c.error?.message ?? plural(c.variants.length, 'variant')}</span>
+            <span class="when">
+              <Ago at={c.endedAt} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+/** Nothing to see yet: what to type so that there is. */
+function NoDevices({ models }: { models: readonly Model[] }) {
+  return (
+    <div class="empty">
+      <p>No device has been registered yet. Register one, then start its agent with the credential:</p>
+      <pre>
+        <code>{`npx espalier devices create pi-4 -o pi-4.json
+npx espalier agent run --credential pi-4.json --state ./pi-4`}</code>
+      </pre>
+      {models.length > 0 && (
+        <>
+          <p>Then say what it should serve:</p>
+          <pre>
+            <code>{`npx espalier devices assign pi-4 ${models[0].id}`}</code>
+          </pre>
+        </>
+      )}
+    </div>
+  )
+}
+
+function NoModels() {
+  return (
+    <div class="empty">
+      <p>
+        No model has been registered yet. Upload a trained network and data, then compile it to the memory
+        your devices have:
+      </p>
+      <pre>
+        <code>{`npx espalier models create digits --file model.onnx
+npx espalier datasets create train idx:images.gz,labels.gz
+npx espalier compilations create digits --memory 4MB --data train`}</code>
+      </pre>
+    </div>
+  )
+}

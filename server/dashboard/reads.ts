@@ -1,0 +1,80 @@
+import type {
+  Compilation,
+  CompilationDetail,
+  Device,
+  Model,
+  ModelVersion,
+  Report,
+  Variant,
+} from '../http/schemas/index.js'
+import { get, getAll } from './api.js'
+import { useResource } from './hooks.js'
+
+/** What the pages read, and which events make each stale. */
+
+const at = (path: string, id: string) => `${path}/${encodeURIComponent(id)}`
+
+export const useDevices = () =>
+  useResource<Device[]>(
+    'devices',
+    (signal) => getAll('/devices', {}, signal),
+    (e) => e.type === 'device.changed' || e.type === 'report.stored',
+  )
+
+export const useDevice = (id: string) =>
+  useResource<Device>(
+    `device ${id}`,
+    (signal) => get(at('/devices', id), signal),
+    (e) => (e.type === 'device.changed' || e.type === 'report.stored') && e.device === id,
+  )
+
+export const useModels = () =>
+  useResource<Model[]>(
+    'models',
+    (signal) => getAll('/models', {}, signal),
+    (e) => e.type === 'model.changed',
+  )
+
+/** Newest first. */
+export const useVersions = (model: string) =>
+  useResource<ModelVersion[]>(
+    `versions ${model}`,
+    (signal) => getAll(`${at('/models', model)}/versions`, {}, signal),
+    (e) => e.type === 'model.changed' && e.model === model,
+  )
+
+/** All variants, or those of one model. */
+export const useVariants = (model?: string) =>
+  useResource<Variant[]>(
+    `variants ${model}`,
+    (signal) => getAll('/variants', model === undefined ? {} : { model }, signal),
+    (e) => e.type === 'variants.changed' && (model === undefined || e.model === model),
+  )
+
+/** Newest first; all, or those of one model. */
+export const useCompilations = (model?: string) =>
+  useResource<Compilation[]>(
+    `compilations ${model}`,
+    (signal) => getAll('/compilations', model === undefined ? {} : { model }, signal),
+    (e) => e.type === 'compilation.changed',
+  )
+
+export const useCompilation = (id: string) =>
+  useResource<CompilationDetail>(
+    `compilation ${id}`,
+    (signal) => get(at('/compilations', id), signal),
+    (e) => e.type === 'compilation.changed' && e.compilation === id,
+  )
+
+const newest = 500
+
+/** The newest reports that match, newest first, at most 500. */
+export const useReports = (query: { device?: string; model?: string } = {}) =>
+  useResource<Report[]>(
+    `reports ${query.device} ${query.model}`,
+    async (signal) => {
+      const params = new URLSearchParams({ ...query, limit: String(newest) })
+      return (await get<{ items: Report[] }>(`/reports?${params}`, signal)).items
+    },
+    (e) => e.type === 'report.stored' && (query.device === undefined || e.device === query.device),
+  )
