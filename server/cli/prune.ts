@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { formatBytes } from '@espalier/shared'
 import { Option } from 'commander'
 import { type Cost, costOf } from '../compiler/analysis/index.js'
@@ -77,7 +77,7 @@ async function prune(model: string, options: Options): Promise<void> {
       ? await timed('check', 'checking', () => checkPruning(subject, removed, graph, { seed: options.seed }))
       : undefined
     const sized = (cost: Cost, bytes: number) => ({ macs: cost.macs, params: cost.params, fileBytes: bytes })
-    const before = sized(costOf(original, coupling.shapes.dims, coupling.shapes), writeModel(original).length)
+    const before = sized(costOf(original, coupling.shapes.dims, coupling.shapes), (await stat(model)).size)
     const after = sized(costOf(graph, shapes.dims, coupling.shapes), writeModel(graph).length)
     await writeModelFile(graph, options.output)
     if (options.plan) await writeFile(options.plan, `${JSON.stringify(planOf(subject, removed))}\n`)

@@ -1,4 +1,4 @@
-import { elementCount, type Graph } from '../graph/index.js'
+import { elementCount, type Graph, type Tensor } from '../graph/index.js'
 import { opFor } from '../ops/index.js'
 import { constants, type Shapes } from './shapes.js'
 
@@ -34,12 +34,14 @@ export function costOf(
   }
   let params = 0
   let weightBytes = 0
-  const counted = new Set<object>()
+  const counted = new Map<Tensor, Set<string>>()
   for (const [name, t] of constants(graph)) {
-    // Copies that consumers of one constant were given hold the very same tensor.
-    if (counted.has(t) || graph.uses(name) === 0) continue
-    counted.add(t)
-    const count = elementCount(dims.get(name) ?? t.dims)
+    const now = dims.get(name) ?? t.dims
+    // Copies that consumers of one constant were given hold the very same tensor: while alike they count once.
+    const known = counted.get(t) ?? new Set()
+    if (known.has(`${now}`) || graph.uses(name) === 0) continue
+    counted.set(t, known.add(`${now}`))
+    const count = elementCount(now)
     weightBytes += count * t.data.BYTES_PER_ELEMENT
     if (floating.has(t.dtype)) params += count
   }

@@ -1,5 +1,4 @@
-import type { Graph, Node, Tensor } from '../graph/index.js'
-import { reads } from '../graph/index.js'
+import { type Graph, type Node, numbersOf, reads, type Tensor } from '../graph/index.js'
 import {
   type Axis,
   type FlowContext,
@@ -117,7 +116,10 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
       outputDims: (i = 0) =>
         shapes.dims.get(n.outputs[i]) ?? decline(`the shape of output ${i} is not known`),
       constant: (i) => (n.inputs[i] ? graph.constant(n.inputs[i]) : undefined),
-      integers: (i) => shapes.integers.get(n.inputs[i]),
+      integers: (i) => {
+        const held = n.inputs[i] ? graph.constant(n.inputs[i]) : undefined
+        return held ? numbersOf(held) : shapes.integers.get(n.inputs[i])
+      },
       same(a, b) {
         if (a.atoms.length !== b.atoms.length)
           decline(`dimensions of ${a.atoms.length} and ${b.atoms.length} should agree`)

@@ -1,4 +1,5 @@
 export { type Check, checkPruning } from './check.js'
+export { gatherMoves } from './gather-moves.js'
 export { type Plan, type Prunable, planOf, prunable, pruned, verifyShapes } from './prunable.js'
 export { removeUnits, touched, zeroUnits } from './remove-units.js'
 export { copyName, rejoinConstants, type Separated, separateConstants } from './separate-constants.js'

@@ -9,6 +9,7 @@ import {
   type Unit,
 } from '../analysis/index.js'
 import { type Graph, numbersOf } from '../graph/index.js'
+import { gatherMoves } from './gather-moves.js'
 import { removeUnits, touched } from './remove-units.js'
 import { rejoinConstants, type Separated, separateConstants } from './separate-constants.js'
 
@@ -29,13 +30,15 @@ export type Plan = Record<string, Record<string, number[]>>
 export async function prunable(original: Graph, shapes: InputShapes = {}): Promise<Prunable> {
   refuseNaN(original)
   const captured = await captureShapes(original, shapes)
-  const separated = separateConstants(original)
-  return { original, separated, coupling: couple(separated.graph, withCopies(captured, separated)) }
+  const separated = separateConstants(gatherMoves(original, captured))
+  return { original, separated, coupling: couple(separated.graph, withConstants(captured, separated.graph)) }
 }
 
-/** The network without these units; shared constants that stayed alike are one again. */
-export const pruned = ({ coupling, separated }: Prunable, removed: Iterable<Unit>): Graph =>
-  rejoinConstants(removeUnits(coupling, removed), separated.originals)
+/** The network without these units; shared constants that stayed alike are one again. The same object if none go. */
+export function pruned({ original, coupling, separated }: Prunable, removed: Iterable<Unit>): Graph {
+  const gone = [...removed]
+  return gone.length === 0 ? original : rejoinConstants(removeUnits(coupling, gone), separated.originals)
+}
 
 /**
  * Runs the pruned network with every intermediate exposed and compares each shape with what was predicted.
@@ -83,15 +86,14 @@ export function planOf({ coupling, separated }: Prunable, removed: Iterable<Unit
   return plan
 }
 
-function withCopies(shapes: Shapes, { originals }: Separated): Shapes {
-  if (originals.size === 0) return shapes
+/** The shapes with constants added that the run did not have. */
+function withConstants(shapes: Shapes, graph: Graph): Shapes {
   const dims = new Map(shapes.dims)
   const integers = new Map(shapes.integers)
-  for (const [copy, original] of originals) {
-    const d = shapes.dims.get(original)
-    const i = shapes.integers.get(original)
-    if (d) dims.set(copy, d)
-    if (i) integers.set(copy, i)
+  for (const [name, t] of constants(graph)) {
+    if (dims.has(name)) continue
+    dims.set(name, t.dims)
+    if ((t.dtype === 'int64' || t.dtype === 'int32') && t.dims.length <= 1) integers.set(name, numbersOf(t))
   }
   return { ...shapes, dims, integers }
 }
