@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { floats, node } from '@espalier/server/compiler/graph/index.js'
+import { writeModel } from '@espalier/server/compiler/onnx/index.js'
+import { type ErrorCode, errorCodes } from '@espalier/shared'
+import t, { type Test } from 'tap'
+import { flatNetwork } from '../support/networks.js'
+
+const program = resolve('server/dist/cli/main.js')
+
+interface Ended {
+  status: number
+  stdout: string
+  stderr: string
+}
+
+/** What a user sees who types `espalier …` in `folder`. */
+const espalier = (folder: string, args: readonly string[]) =>
+  new Promise<Ended>((done) => {
+    execFile(
+      process.execPath,
+      [program, ...args],
+      { cwd: folder, timeout: 60_000 },
+      (error, stdout, stderr) => {
+        done({ status: error ? Number(error.code ?? -1) : 0, stdout, stderr })
+      },
+    )
+  })
+
+/** An image classifier of 4×4 images and 3 classes. */
+const network = flatNetwork(['batch', 1, 4, 4], 3)
+const weight = network.initializers.get('w')!
+const withWeight = (w: typeof weight) => writeModel(network.with({ initializers: new Map([['w', w]]) }))
+const withNodes = (...nodes: ReturnType<typeof node>[]) =>
+  writeModel(network.with({ nodes: [...nodes, ...network.nodes] }))
+
+/** An idx file (MNIST's format): bytes with these sizes. */
+function idx(sizes: readonly number[], data: Uint8Array): Buffer {
+  const head = Buffer.alloc(4 + 4 * sizes.length)
+  head.writeUInt32BE(0x0800 + sizes.length)
+  for (const [i, size] of sizes.entries()) head.writeUInt32BE(size, 4 + 4 * i)
+  return Buffer.concat([head, data])
+}
+
+const images = (count: number, side: number) => {
+  const pixels = Uint8Array.from({ length: count * side * side }, (_, i) => (i * 37) % 256)
+  return idx([count, side, side], pixels)
+}
+const labels = (count: number, classes: number) =>
+  idx(
+    [count],
+    Uint8Array.from({ length: count }, (_, i) => i % classes),
+  )
+
+const files: Record<string, Uint8Array> = {
+  'good.onnx': writeModel(network),
+  'zip.onnx': Buffer.from('PK\x03\x04 this is a zip'),
+  'empty.onnx': new Uint8Array(0),
+  'truncated.onnx': writeModel(network).subarray(0, 150),
+  'cycle.onnx': withNodes(node('Add', ['b', 'x'], ['a']), node('Relu', ['a'], ['b'])),
+  'missing.onnx': writeModel(network.with({ initializers: new Map() })),
+  'negative.onnx': withWeight({ ...floats([1], [1]), dims: [-16, 3] }),
+  'huge.onnx': withWeight({ ...floats([1], [1]), dims: [536_870_912] }),
+  'nan.onnx': withWeight({ ...weight, data: new Float32Array(48).fill(Number.NaN) }),
+  'exotic.onnx': withNodes(node('Frobnicate', ['x'], ['unused'], {}, { domain: 'com.example' })),
+  'dynamic.onnx': writeModel(flatNetwork(['batch', 1, 'height', 'width'], 3)),
+  'images.idx': images(60, 4),
+  'labels.idx': labels(60, 3),
+  'large-images.idx': images(60, 5),
+  'many-labels.idx': labels(60, 7),
+  'short-labels.idx': labels(59, 3),
+  'cut-images.idx': images(60, 4).subarray(0, 500),
+}
+
+function folderOfFiles(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'espalier-bad-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes)
+  return folder
+}
+
+/** The command fails in one line that matches `says` and with `code`, and changes nothing in its folder. */
+async function refuses(t: Test, args: readonly string[], code: ErrorCode, says: RegExp): Promise<void> {
+  const folder = folderOfFiles(t)
+  const { status, stdout, stderr } = await espalier(folder, [...args, '--json'])
+  const title = `espalier ${args.join(' ')}`
+  t.equal(status, ['OPTION_INVALID', 'SIZE_INVALID'].includes(code) ? 2 : 1, `${title}: exit status`)
+  const causes = stderr.split('\n').filter((line) => line.startsWith('espalier: '))
+  t.equal(causes.length, 1, `${title}: one line says why`)
+  t.match(causes[0], says, `${title}: the cause`)
+  t.notMatch(stderr, /^\s+at /m, `${title}: no stack`)
+  t.match(JSON.parse(stdout), { error: { code, message: says } }, `${title}: a stable code`)
+  t.ok((errorCodes as readonly string[]).includes(code))
+  t.strictSame(readdirSync(folder).sort(), Object.keys(files).sort(), `${title}: no file appears or goes`)
+  for (const [name, bytes] of Object.entries(files))
+    if (!readFileSync(join(folder, name)).equals(bytes)) t.fail(`${title}: ${name} was changed`)
+}
+
+/** Every command that reads a model, as it would be typed. */
+const readers: Record<string, (model: string) => string[]> = {
+  inspect: (m) => ['inspect', m],
+  prune: (m) => ['prune', m, '-o', 'out.onnx', '--keep', '0.5'],
+}
+
+const brokenModels: [string, ErrorCode, RegExp][] = [
+  ['absent.onnx', 'FILE_NOT_FOUND', /absent\.onnx/],
+  ['zip.onnx', 'NOT_ONNX', /not an ONNX model/],
+  ['empty.onnx', 'NOT_ONNX', /not an ONNX model/],
+  ['truncated.onnx', 'NOT_ONNX', /cut short/],
+  ['cycle.onnx', 'MODEL_INVALID', /cycle/],
+  ['missing.onnx', 'MODEL_INVALID', /reads 'w'/],
+  ['negative.onnx', 'MODEL_INVALID', /negative dimension/],
+  ['huge.onnx', 'MODEL_INVALID', /declares .* but carries 4 bytes/],
+]
+
+t.test('a model that is broken is refused, and how is said', async (t) => {
+  for (const [file, code, says] of brokenModels) await refuses(t, readers.inspect(file), code, says)
+})
+
+t.test('whichever command reads it', async (t) => {
+  const { inspect: _, ...others } = readers
+  for (const args of Object.values(others)) {
+    await refuses(t, args('absent.onnx'), 'FILE_NOT_FOUND', /absent\.onnx/)
+    await refuses(t, args('cycle.onnx'), 'MODEL_INVALID', /cycle/)
+  }
+})
