@@ -3,6 +3,8 @@
  * loaded into the agent itself. What fails to load is reported by its message.
  */
 import { asEspalierError } from '@espalier/shared'
+import { baseNetwork } from '@espalier/shared/measure/base-network.js'
+import type { InferenceSessionFactory } from 'onnxruntime-node'
 
 export interface Probe {
   readonly executionProviders: readonly string[]
@@ -24,12 +26,30 @@ async function probe(): Promise<Probe> {
   }
 }
 
+/** The execution providers that open a session here: the runtime also lists those it could only be built with. */
 async function providers(): Promise<Pick<Probe, 'executionProviders' | 'runtimeError'>> {
   try {
-    const { listSupportedBackends } = await import('onnxruntime-node')
-    return { executionProviders: listSupportedBackends().map(({ name }) => name), runtimeError: null }
+    const { InferenceSession, listSupportedBackends } = await import('onnxruntime-node')
+    const found: string[] = []
+    for (const { name } of listSupportedBackends()) {
+      if (await opens(InferenceSession, name)) found.push(name)
+    }
+    return { executionProviders: found, runtimeError: null }
   } catch (e) {
     return { executionProviders: [], runtimeError: asEspalierError(e).message }
+  }
+}
+
+async function opens(sessions: InferenceSessionFactory, provider: string): Promise<boolean> {
+  try {
+    const session = await sessions.create(baseNetwork(), {
+      executionProviders: [provider],
+      logSeverityLevel: 4,
+    })
+    await session.release()
+    return true
+  } catch {
+    return false // whatever it lacks, here it cannot be used
   }
 }
 
