@@ -269,8 +269,8 @@ export class Keeper {
     const outcome = { measuredRamBytes, p50Ms, p95Ms }
     const failure = verdict(outcome, this.#limits())
     if (failure) {
-      status.to('rejected')
       status.note('choice', { code: failure.code, message: `${variant.name}: ${failure.message}` })
+      status.to('rejected')
     }
     outcomes.set(variant.digest, outcome)
   }

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EspalierError, type Facts, formatBytes, parseBytes } from '@espalier/shared'
-import { MeasuringProcess, profiles, type Ready } from '@espalier/shared/measure/index.js'
+import { MEMORY_PROCESSES, MeasuringProcess, profiles, type Ready } from '@espalier/shared/measure/index.js'
 import { Agent, type AgentOptions, type Timings } from '../agent.js'
 import { systemClock } from '../clock.js'
 import { readCredential } from '../credential.js'
@@ -27,6 +27,7 @@ const options = {
   label: { type: 'string', multiple: true },
   every: { type: 'string', default: '1h' },
   benchmark: { type: 'string', default: 'quick' },
+  'memory-runs': { type: 'string', default: String(MEMORY_PROCESSES) },
   'fact-root': { type: 'string', default: '/' },
   'host-lock': { type: 'string', default: join(tmpdir(), 'espalier-benchmark.lock') },
   timings: { type: 'string', default: '{}' },
@@ -49,6 +50,7 @@ export async function run(args: string[], program: Program): Promise<void> {
     labels: parseLabels(values.label ?? []),
   }
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
+  const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
   const credential = readCredential(values.credential)
   const lock = lockState(values.state)
   try {
@@ -63,7 +65,7 @@ export async function run(args: string[], program: Program): Promise<void> {
       stateDir: values.state,
       facts,
       clock: systemClock,
-      benchmark: { child: program.measureChild, profile, hostLock, root, clock: systemClock },
+      benchmark: { child: program.measureChild, profile, processes, hostLock, root, clock: systemClock },
       timings,
       log,
     })

@@ -28,6 +28,7 @@ Options of run
   --label KEY=VALUE   a label for the operator's selections; may be repeated
   --every DURATION    how often the active variant is measured again, such as 30s, 15m or 1h (default); 0 for never
   --benchmark NAME    quick (default: 130 queries, p95) or standard (1000 queries, p99 as well)
+  --memory-runs N     fresh processes in which memory is measured; the largest counts (default 5)
   --host-lock FILE    agents that share this file measure one at a time (default: one for the whole host)
   --fact-root DIR     where /proc, /sys and /etc of the machine are found (default /)
   --timings JSON      patience in ms: {"reconnectMs":[500,30000],"retryMs":[60000,3600000],"blockPatienceMs":1000,

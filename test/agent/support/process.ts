@@ -8,6 +8,9 @@ import type { Credential } from '@espalier/agent/credential.js'
 
 const program = resolve('agent/dist/main.js')
 
+/** Without what tap hands down: its loaders would make every child of the agent slow and large. */
+const { NODE_OPTIONS: _, ...env } = process.env
+
 /** Patience for tests: everything soon. */
 export const soon = {
   reconnectMs: [20, 100],
@@ -33,7 +36,17 @@ export class AgentProcess {
   }
 
   start(args: readonly string[] = ['--memory', '100MB'], timings: object = soon): void {
-    const fixed = ['run', '--credential', this.credentialFile, '--state', this.state, '--every', '0']
+    const fixed = [
+      'run',
+      '--credential',
+      this.credentialFile,
+      '--state',
+      this.state,
+      '--every',
+      '0',
+      '--memory-runs',
+      '1',
+    ]
     const patience = [
       '--timings',
       JSON.stringify(timings),
@@ -42,6 +55,7 @@ export class AgentProcess {
     ]
     const child = spawn(process.execPath, [program, ...fixed, ...patience, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
+      env,
     })
     child.stderr?.on('data', (chunk: Buffer) => {
       this.log += chunk
@@ -85,7 +99,7 @@ export async function runAgent(
   ...args: string[]
 ): Promise<{ status: number; stdout: string; stderr: string }> {
   try {
-    return { status: 0, ...(await promisify(execFile)(process.execPath, [program, ...args])) }
+    return { status: 0, ...(await promisify(execFile)(process.execPath, [program, ...args], { env })) }
   } catch (e) {
     const { code, stdout, stderr } = e as { code: number; stdout: string; stderr: string }
     return { status: code, stdout, stderr }

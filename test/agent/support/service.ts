@@ -171,7 +171,7 @@ export class TestService {
   }
 
   /** Resolves with the first `reported`, of those to come or the newest, that `holds`. */
-  async until(holds: (reported: Reported) => boolean, withinMs = 30_000): Promise<Reported> {
+  async until(holds: (reported: Reported) => boolean, withinMs = 60_000): Promise<Reported> {
     const end = Date.now() + withinMs
     let seen = Math.max(0, this.reported.length - 1)
     for (;;) {
