@@ -13,8 +13,6 @@ export interface Message<S extends Type.TSchema = Type.TSchema> {
   readonly validator: () => Validator
 }
 
-export type Content<M> = M extends Message<infer S> ? Type.Static<S> : never
-
 /** Declares a message; its validator is compiled when it is first used. */
 export function defineMessage<S extends Type.TSchema>(name: string, maxBytes: number, schema: S): Message<S> {
   let compiled: Validator | undefined

@@ -38,6 +38,7 @@ export const Report = Type.Object({
   top1: Nullable(Share),
 })
 export type Report = Type.Static<typeof Report>
+export const report = defineMessage('report', 16 * 1024, Report)
 
 /** `reports/{n}`: one report or several, each deduplicated by its id. */
 export const Reports = Type.Object({ reports: Type.Array(Report, { minItems: 1, maxItems: 100 }) })

@@ -2,6 +2,16 @@ import type { Migration } from '../database.js'
 import { catalog } from './001-catalog.js'
 import { compilations } from './002-compilations.js'
 import { idempotency } from './003-idempotency.js'
+import { delivery } from './010-delivery.js'
+import { fleet } from './011-fleet.js'
+import { telemetry } from './012-telemetry.js'
 
 /** Every step, in rising order. */
-export const migrations: readonly Migration[] = [catalog, compilations, idempotency]
+export const migrations: readonly Migration[] = [
+  catalog,
+  compilations,
+  idempotency,
+  delivery,
+  fleet,
+  telemetry,
+]

@@ -1,0 +1,226 @@
+import type { KeyObject } from 'node:crypto'
+import {
+  commandAck,
+  type Facts,
+  facts,
+  type Message,
+  parse,
+  presence,
+  publicKeyText,
+  type Reported,
+  reported,
+  type TopicName,
+} from '@espalier/shared'
+import type * as Type from 'typebox'
+import type { Broker, Logger } from '../broker/index.js'
+import type { Catalogues, Published } from '../delivery/index.js'
+import type { Events } from '../events.js'
+import type { FleetPart } from '../http/parts.js'
+import type {
+  Assignment,
+  Credential,
+  Device,
+  DeviceCommand,
+  Group,
+  NewDevice,
+  Objective,
+  PageQuery,
+  Report,
+} from '../http/schemas/index.js'
+import { afterCursor, type Database, defaultLimit, type Page, pageOf } from '../store/index.js'
+import { Commands } from './commands.js'
+import { newPassword } from './credentials.js'
+import { DesiredDocuments, type Wish } from './desired.js'
+import { type DeviceRow, Devices } from './devices.js'
+import { Groups } from './groups.js'
+
+export interface FleetOptions {
+  readonly db: Database
+  readonly broker: Broker
+  readonly key: KeyObject
+  readonly catalogues: Catalogues
+  readonly events: Events
+  readonly log: Logger
+  /** The latest report of a device on a variant. */
+  readonly latestReport: (device: string, variant: string) => Report | undefined
+  /** A variant's name by its digest. */
+  readonly nameOf: (variant: string) => string | null
+  readonly now?: () => number
+}
+
+/** Devices, their groups, and what each should run. */
+export class Fleet implements FleetPart {
+  readonly #o: FleetOptions
+  readonly #devices: Devices
+  readonly #groups: Groups
+  readonly #desired: DesiredDocuments
+  readonly #commands: Commands
+
+  constructor(options: FleetOptions) {
+    const { db, broker, key, catalogues, log, now = Date.now } = options
+    this.#o = options
+    this.#devices = new Devices(db, now)
+    this.#groups = new Groups(db)
+    this.#desired = new DesiredDocuments(db, broker, key, catalogues, log, now)
+    this.#commands = new Commands(db, broker, key, now)
+    this.#hear('presence', presence, (device, said) => this.#devices.presence(device, said))
+    this.#hear('facts', facts, (device, said) => this.#devices.facts(device, said))
+    this.#hear('reported', reported, (device, said) => this.#devices.reported(device, said))
+    this.#hear('commandAck', commandAck, (device, said) => this.#commands.acknowledge(device, said))
+  }
+
+  /** To be called before the broker starts: who was connected is not known yet. */
+  forgetPresence(): void {
+    this.#devices.allOffline()
+  }
+
+  /** Publishes again what a broker without memory has lost; to be called once it runs, and daily. */
+  restore(): void {
+    this.#desired.restore()
+  }
+
+  /** Tells the devices of this model version that they may choose anew. */
+  catalogueChanged(published: Published): void {
+    for (const device of this.#desired.renew(published)) this.#changed(device)
+  }
+
+  authenticate(device: string, password: string): boolean {
+    return this.#devices.hasPassword(device, password)
+  }
+
+  devices({ cursor, limit = defaultLimit }: PageQuery): Page<Device> {
+    const rows = this.#devices.after(afterCursor(cursor) ?? '', limit + 1)
+    return pageOf(
+      rows.map((row) => this.#view(row)),
+      limit,
+      ({ id }) => id,
+    )
+  }
+
+  device(id: string): Device {
+    return this.#view(this.#devices.get(id))
+  }
+
+  create({ id, groups = [] }: NewDevice): Credential {
+    const password = newPassword()
+    this.#o.db.transaction(() => {
+      this.#devices.add(id, password)
+      for (const group of groups) this.#groups.join(group, id)
+    })()
+    for (const group of groups) this.#follow(group, [id])
+    this.#changed(id)
+    return { id, password, broker: this.#o.broker.url, servicePublicKey: publicKeyText(this.#o.key) }
+  }
+
+  assign(device: string, assignment: Assignment): Device {
+    this.#devices.get(device)
+    this.#give([device], this.#wish(assignment))
+    return this.device(device)
+  }
+
+  command(device: string, order: DeviceCommand): { n: number } {
+    this.#devices.get(device)
+    return { n: this.#commands.add(device, order) }
+  }
+
+  groups(page: PageQuery): Page<Group> {
+    return this.#groups.list(page)
+  }
+
+  group(id: string): Group {
+    return this.#groups.get(id)
+  }
+
+  setGroup(id: string, devices: readonly string[]): Group {
+    for (const device of devices) this.#devices.get(device)
+    const joined = this.#o.db.transaction(() => this.#groups.set(id, devices))()
+    this.#follow(id, joined)
+    for (const device of joined) this.#changed(device)
+    return this.group(id)
+  }
+
+  assignGroup(id: string, assignment: Assignment): Group {
+    const { devices } = this.#groups.get(id)
+    const wish = this.#wish(assignment)
+    this.#give(devices, wish, () => this.#groups.assign(id, wish))
+    return this.group(id)
+  }
+
+  /** The assignment with its version filled in. @throws CATALOGUE_UNKNOWN */
+  #wish({ model, version, objective = {} }: Assignment): Wish {
+    return { model, version: this.#o.catalogues.get(model, version).version, objective }
+  }
+
+  #follow(group: string, devices: readonly string[]): void {
+    const wish = this.#groups.assignment(group)
+    if (wish) this.#give(devices, wish)
+  }
+
+  /** All of them, or none. */
+  #give(devices: readonly string[], wish: Wish, also: () => void = () => {}): void {
+    const rows = this.#o.db.transaction(() => {
+      also()
+      return devices.map((device) => this.#desired.set(device, wish))
+    })()
+    for (const row of rows) {
+      this.#desired.retain(row)
+      this.#changed(row.device)
+    }
+  }
+
+  /** Takes one kind of message from devices; `note` says whether it changed anything. */
+  #hear<S extends Type.TSchema>(
+    name: TopicName,
+    message: Message<S>,
+    note: (device: string, said: Type.Static<S>) => boolean,
+  ): void {
+    this.#o.broker.handle(name, ({ device, payload }) => {
+      if (note(device, parse(message, payload))) this.#changed(device)
+      this.#commands.sendWaiting(device)
+    })
+  }
+
+  #changed(device: string): void {
+    this.#o.events.emit({ type: 'device.changed', device })
+  }
+
+  #view(row: DeviceRow): Device {
+    const known = row.facts ? (JSON.parse(row.facts) as Facts) : undefined
+    const state = row.reported ? (JSON.parse(row.reported) as Reported) : undefined
+    const wanted = this.#desired.get(row.id)
+    const measured = state?.active && this.#o.latestReport(row.id, state.active.variant)
+    const held = (it: Reported['active'] | undefined) =>
+      it ? { ...it, name: this.#o.nameOf(it.variant) } : null
+    return {
+      id: row.id,
+      online: row.online === 1,
+      lastSeenAt: row.lastSeenAt,
+      board: known?.board ?? null,
+      arch: known?.arch ?? null,
+      cores: known?.cores ?? null,
+      memoryBytes: known?.memoryBytes ?? null,
+      memoryBudgetBytes: known?.memoryBudgetBytes ?? null,
+      p95LimitMs: known?.p95LimitMs ?? null,
+      agentVersion: known?.agentVersion ?? null,
+      labels: known?.labels ?? {},
+      groups: this.#groups.of(row.id),
+      state: state?.state ?? null,
+      assigned: wanted
+        ? {
+            model: wanted.model,
+            version: wanted.version,
+            objective: JSON.parse(wanted.objective) as Objective,
+            revision: wanted.revision,
+          }
+        : null,
+      active: held(state?.active),
+      previous: held(state?.previous),
+      candidate: held(state?.candidate),
+      error: state?.error ?? null,
+      p50Ms: measured?.p50Ms ?? null,
+      p95Ms: measured?.p95Ms ?? null,
+      measuredRamBytes: measured?.measuredRamBytes ?? null,
+      createdAt: row.createdAt,
+    }
+  }
+}
