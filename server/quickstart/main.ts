@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Command } from 'commander'
+import { Client } from '../cli/client.js'
 import { Output, type Progress, show, table } from '../cli/output.js'
-import { Api } from './api.js'
 import { Processes } from './processes.js'
 import * as story from './story.js'
 
@@ -38,7 +38,8 @@ interface Options {
 /** Every step in order. Runs until the table, and without --once until it is interrupted. */
 async function tell(options: Options, output: Output, processes: Processes, state: string): Promise<void> {
   const started = Date.now()
-  const api = new Api(`http://127.0.0.1:${options.port}`)
+  const url = `http://127.0.0.1:${options.port}`
+  const api = new Client({ server: url })
   const step = async <T>(label: string, work: (progress: Progress) => Promise<T>): Promise<T> => {
     const since = Date.now()
     const progress = output.progress()
@@ -82,7 +83,7 @@ async function tell(options: Options, output: Output, processes: Processes, stat
   output.result({ seconds: (Date.now() - started) / 1000, devices }, () => `\n${tableOf(devices)}\n`)
   if (options.once) return
   output.log(
-    `The dashboard is at ${api.url} — Ctrl-C ends the service and the agents; npm start goes on from here.`,
+    `The dashboard is at ${url} — Ctrl-C ends the service and the agents; npm start goes on from here.`,
   )
   await new Promise(() => {})
 }
@@ -100,7 +101,7 @@ const tableOf = (devices: readonly story.Outcome[]): string =>
   ])
 
 /** Waits until the service can do its work; that it ends instead is noticed by whoever started it. */
-async function ready(api: Api): Promise<void> {
+async function ready(api: Client): Promise<void> {
   for (;;) {
     try {
       await api.get('/readyz')

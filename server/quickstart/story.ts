@@ -4,9 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { EspalierError } from '@espalier/shared'
+import type { Client } from '../cli/client.js'
 import type { Progress } from '../cli/output.js'
 import type { Compilation, Credential, Device, Model, ModelVersion, Variant } from '../http/schemas/index.js'
-import type { Api } from './api.js'
 
 const run = promisify(execFile)
 
@@ -38,33 +39,43 @@ export async function inspectSample(espalier: string): Promise<Span> {
 export const shareOf = ({ floorRamBytes, predictedRamBytes }: Span, share: number): number =>
   Math.round(floorRamBytes + share * (predictedRamBytes - floorRamBytes))
 
+/** The thing at `path`, or undefined when the service knows none. */
+async function find<T>(api: Client, path: string): Promise<T | undefined> {
+  try {
+    return await api.get<T>(path)
+  } catch (e) {
+    if (e instanceof EspalierError && e.code.endsWith('_UNKNOWN')) return undefined
+    throw e
+  }
+}
+
 /** Registers the sample model and its data, unless they are there. @returns the model's newest version */
-export async function registerSample(api: Api): Promise<number> {
+export async function registerSample(api: Client): Promise<number> {
   const { model, file } = sample
-  const known = await api.find<Model>(`/v1/models/${model}`)
-  if (known === undefined) await api.post('/v1/models', { id: model, name: 'Handwritten digits' })
+  const known = await find<Model>(api, `/v1/models/${model}`)
+  if (known === undefined) await api.send('POST', '/v1/models', { id: model, name: 'Handwritten digits' })
   for (const part of ['train', 'test'] as const) {
     const id = `mnist-${part}`
-    const found = await api.find(`/v1/datasets/${id}`)
+    const found = await find(api, `/v1/datasets/${id}`)
     if (found === undefined)
-      await api.post('/v1/datasets', { id, name: `MNIST, ${part}`, spec: sample[part] })
+      await api.send('POST', '/v1/datasets', { id, name: `MNIST, ${part}`, spec: sample[part] })
   }
   if (known?.latest) return known.latest
-  return (await api.upload<ModelVersion>(`/v1/models/${model}/versions`, file)).version
+  return (await api.upload<ModelVersion>(`/v1/models/${model}/versions`, file, () => {})).version
 }
 
 /** Compiles one variant for each share, unless that was done. Follows a compilation that is under way. */
 export async function compileSample(
-  api: Api,
+  api: Client,
   span: Span,
   version: number,
   progress: Progress,
 ): Promise<void> {
-  const all = await api.list<Compilation>(`/v1/compilations?model=${sample.model}`)
+  const all = await api.all<Compilation>('/v1/compilations', { model: sample.model })
   const useful = all.find((c) => c.version === version && ['queued', 'running', 'done'].includes(c.state))
   const { id } =
     useful ??
-    (await api.post<Compilation>('/v1/compilations', {
+    (await api.send<Compilation>('POST', '/v1/compilations', {
       model: sample.model,
       version,
       memoryBytes: variantShares.map((share) => shareOf(span, share)),
@@ -83,24 +94,24 @@ export async function compileSample(
 }
 
 /** Registers a device, unless it is there, and keeps its credential in `file` with mode 0600. */
-export async function registerDevice(api: Api, id: string, file: string): Promise<void> {
-  const known = await api.find<Device>(`/v1/devices/${id}`)
+export async function registerDevice(api: Client, id: string, file: string): Promise<void> {
+  const known = await find<Device>(api, `/v1/devices/${id}`)
   if (known !== undefined && existsSync(file)) return
   if (known !== undefined) {
     throw new Error(
       `the service knows ${id}, but its credential ${file} is gone; start anew with: npm start -- --fresh`,
     )
   }
-  const credential = await api.post<Credential>('/v1/devices', { id })
+  const credential = await api.send<Credential>('POST', '/v1/devices', { id })
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, `${JSON.stringify(credential, null, 2)}\n`, { mode: 0o600 })
 }
 
 /** Gives a device the model version, unless it has it already. */
-export async function assign(api: Api, id: string, version: number): Promise<void> {
+export async function assign(api: Client, id: string, version: number): Promise<void> {
   const { assigned } = await api.get<Device>(`/v1/devices/${id}`)
   if (assigned?.model === sample.model && assigned.version === version) return
-  await api.put(`/v1/devices/${id}/assignment`, { model: sample.model, version })
+  await api.send('PUT', `/v1/devices/${id}/assignment`, { model: sample.model, version })
 }
 
 /** A device's row of the table. */
@@ -117,7 +128,7 @@ export interface Outcome {
 
 /** Waits until every device serves a variant of `version` and has reported how it does. */
 export async function outcomes(
-  api: Api,
+  api: Client,
   budgets: Readonly<Record<string, number>>,
   version: number,
   progress: Progress,
@@ -151,11 +162,11 @@ const stand = ({ id, state, error }: Device) =>
   `${id} is ${state ?? 'silent'}${error ? ` (${error.message})` : ''}`
 
 async function withAccuracy(
-  api: Api,
+  api: Client,
   devices: Device[],
   budgets: Readonly<Record<string, number>>,
 ): Promise<Outcome[]> {
-  const variants = await api.list<Variant>(`/v1/variants?model=${sample.model}`)
+  const variants = await api.all<Variant>('/v1/variants', { model: sample.model })
   return devices.map((device) => {
     const variant = variants.find(({ digest }) => digest === device.active?.variant)
     return {
