@@ -102,9 +102,8 @@ function optionsFor(
   changes: () => readonly Change[],
   point: (index: number | null) => void,
 ): uPlot.Options {
-  const style = getComputedStyle(host)
-  const colour = (name: string) => style.getPropertyValue(name).trim()
-  const font = `12px ${style.fontFamily}`
+  const font = `12px ${getComputedStyle(host).fontFamily}`
+  const colour = (name: string) => resolved(host, name)
   const axis = {
     stroke: colour('--ink-2'),
     font,
@@ -129,7 +128,7 @@ function optionsFor(
       y: { range: (_, _low, high) => [0, (high || 1) * 1.15] },
     },
     axes: [
-      { ...axis, values: timeValues, space: 90 },
+      { ...axis, values: timeValues, space: 90, size: 28 },
       { ...axis, label: 'ms', labelSize: 18, size: 46, space: 40 },
     ],
     series: [
@@ -169,6 +168,14 @@ const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 function timeValues(_: uPlot, splits: number[], _axis: number, _space: number, stepS: number): string[] {
   const form = stepS < 60 ? clock : stepS < 86_400 ? minutes : day
   return splits.map((s) => form.format(s * 1000))
+}
+
+/** The colour that a custom property stands for here, which a canvas cannot work out by itself. */
+function resolved(host: HTMLElement, name: string): string {
+  host.style.color = `var(${name})`
+  const { color } = getComputedStyle(host)
+  host.style.color = ''
+  return color
 }
 
 /** A thin upright line with the variant's name where one took over; a name that would cover the one before is left out. */

@@ -5,12 +5,14 @@ const width = 120
 const height = 30
 const margin = 4
 
-/** p50 of the newest reports, oldest first, with the band up to p95. The vertical axis begins at zero. */
+/** p50 of the newest reports, oldest first, with the band up to p95. The axis begins at half of the least p50. */
 export function Sparkline({ reports }: { reports: readonly Report[] }) {
   if (reports.length === 0) return <span class="waiting">no report yet</span>
   const top = Math.max(...reports.map((r) => r.p95Ms ?? r.p50Ms)) || 1
+  const bottom = Math.min(...reports.map((r) => r.p50Ms)) / 2
   const x = (i: number) => margin + (i / Math.max(1, reports.length - 1)) * (width - 2 * margin)
-  const y = (value: number) => height - margin - (value / top) * (height - 2 * margin)
+  const y = (value: number) =>
+    height - margin - ((value - bottom) / (top - bottom || 1)) * (height - 2 * margin)
   const p50 = reports.map((r, i) => [x(i), y(r.p50Ms)] as const)
   const p95 = reports.map((r, i) => [x(i), y(r.p95Ms ?? r.p50Ms)] as const)
   const path = (points: readonly (readonly [number, number])[]) =>

@@ -1,9 +1,9 @@
 import { useRef, useState } from 'preact/hooks'
 import { bytes, ms, percent } from '../format.js'
 import { useWidth } from '../hooks.js'
-import { placeLabels } from './labels.js'
+import { type Placed, placeLabels, type Row } from './labels.js'
 import type { Point } from './points.js'
-import { linearScale } from './scale.js'
+import { linearScale, logScale, type Scale } from './scale.js'
 
 const largestRadius = 22
 const leastRadius = 5
@@ -21,11 +21,7 @@ export function VariantPlot({ points }: { points: readonly Point[] }) {
 
   const height = width < 500 ? 320 : 400
   const inner = { left: 52, right: width - 16, top: 28, bottom: height - 46 }
-  const x = linearScale(
-    [0, Math.max(...points.map((p) => p.latencyMs)) * 1.05],
-    [inner.left, inner.right],
-    width / 110,
-  )
+  const x = latencyScale(points, [inner.left, inner.right])
   const y = linearScale(spread(points.map((p) => p.top1 * 100)), [inner.bottom, inner.top], height / 65)
   const largest = Math.max(...points.map((p) => p.memoryBytes ?? 0), 1)
   const radius = (memory: number | null) =>
@@ -38,11 +34,8 @@ export function VariantPlot({ points }: { points: readonly Point[] }) {
     y: y(point.top1 * 100),
     r: radius(point.memoryBytes),
   }))
-  const labels = placeLabels(
-    placed.filter(({ point }) => point.device === null),
-    placed,
-    inner,
-  )
+  const rows = rowsOf(placed)
+  const labels = placeLabels(rows, placed, inner)
   const seriesOf = seriesByPlace(points)
   const current = placed.find(({ point }) => point.key === shown)
   const reachable = current?.point.key ?? ordered[0].key
@@ -74,7 +67,7 @@ export function VariantPlot({ points }: { points: readonly Point[] }) {
                   <g key={tick} data-axis="y" data-value={tick} data-at={y(tick)}>
                     <line x1={inner.left} x2={inner.right} y1={y(tick)} y2={y(tick)} />
                     <text x={inner.left - 8} y={y(tick)} dy="0.35em" text-anchor="end">
-                      {tick.toFixed(y.decimals)}
+                      {y.text(tick)}
                     </text>
                   </g>
                 ))}
@@ -82,7 +75,7 @@ export function VariantPlot({ points }: { points: readonly Point[] }) {
                   <g key={tick} data-axis="x" data-value={tick} data-at={x(tick)}>
                     <line x1={x(tick)} x2={x(tick)} y1={inner.bottom} y2={inner.bottom + 4} />
                     <text x={x(tick)} y={inner.bottom + 18} text-anchor="middle">
-                      {tick.toFixed(x.decimals)}
+                      {x.text(tick)}
                     </text>
                   </g>
                 ))}
@@ -92,6 +85,11 @@ export function VariantPlot({ points }: { points: readonly Point[] }) {
                 <text x={0} y={12}>
                   ↑ top-1, %
                 </text>
+              </g>
+              <g class="rows">
+                {rows.map(({ key, y: at, left, right }) => (
+                  <line key={key} x1={left} x2={right} y1={at} y2={at} />
+                ))}
               </g>
               <g class="names">
                 {labels.map(({ key, text, x: lx, y: ly, anchor }) => (
@@ -151,12 +149,32 @@ export function VariantPlot({ points }: { points: readonly Point[] }) {
   )
 }
 
+/** Logarithmic where unlike devices lie far apart: there ratios matter. */
+function latencyScale(points: readonly Point[], range: readonly [number, number]): Scale {
+  const least = Math.min(...points.map((p) => p.latencyMs))
+  const most = Math.max(...points.map((p) => p.latencyMs))
+  if (least > 0 && most > 4 * least) return logScale([least * 0.9, most * 1.1], range)
+  return linearScale([least * 0.8, most * 1.1], range, Math.max(3, (range[1] - range[0]) / 110))
+}
+
 /** A little air on both sides; never beyond 100 %. */
 function spread(values: readonly number[]): [number, number] {
   const low = Math.min(...values)
   const high = Math.max(...values)
   const air = Math.max((high - low) * 0.15, 0.1)
   return [Math.max(0, low - air), Math.min(100, high + air)]
+}
+
+/** What was measured of one variant lies on one height: its row, from its leftmost to its rightmost dot. */
+function rowsOf(placed: readonly Placed[]): Row[] {
+  const rows = Map.groupBy(placed, ({ point }) => point.variant?.id ?? 'dense')
+  return [...rows].map(([key, dots]) => {
+    const sorted = dots.toSorted((a, b) => a.x - b.x)
+    const last = sorted[sorted.length - 1]
+    const name = sorted[0].point.label
+    const left = { x: sorted[0].x, r: sorted[0].r }
+    return { key, name, y: sorted[0].y, left: left.x, right: last.x, ends: [left, last] }
+  })
 }
 
 /** A colour for each device; where there are more than colours, one for all. */

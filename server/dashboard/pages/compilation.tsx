@@ -184,12 +184,12 @@ function Stage({ stage: s, endedAt, tone }: { stage: CompilationStage; endedAt: 
       <p>
         <Mark tone={tone}>{s.stage}</Mark>
         <span class="variant">{s.variant ?? ''}</span>
+        <span class="message">{s.message ?? ''}</span>
         <span class="took">
           <Took from={s.startedAt} to={endedAt} />
         </span>
       </p>
       {open && <ProgressBar label={`${s.stage} ${s.variant ?? ''}`} done={s.done} total={s.total} />}
-      {s.message !== undefined && <p class="message">{s.message}</p>}
       {s.training.length > 1 && <TrainingCurve training={s.training} total={s.total} />}
     </li>
   )

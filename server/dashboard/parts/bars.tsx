@@ -7,6 +7,7 @@ interface MemoryProps {
 
 /** Measured memory as a share of what is allowed. Over the allowance the bar is full and marked. */
 export function MemoryBar({ measuredBytes, allowedBytes }: MemoryProps) {
+  if (measuredBytes === null && allowedBytes === null) return <>{none}</>
   const share = measuredBytes !== null && allowedBytes ? measuredBytes / allowedBytes : null
   return (
     <div class="memory">
