@@ -66,15 +66,25 @@ export const useCompilation = (id: string) =>
     (e) => e.type === 'compilation.changed' && e.compilation === id,
   )
 
-const newest = 500
+const most = 500
 
-/** The newest reports that match, newest first, at most 500. */
-export const useReports = (query: { device?: string; model?: string } = {}) =>
+const read = async (query: Record<string, string>, signal: AbortSignal): Promise<Report[]> => {
+  const { items } = await get<{ items: Report[] }>(`/reports?${new URLSearchParams(query)}`, signal)
+  return items.sort((a, b) => a.at - b.at)
+}
+
+/** The newest 500 reports of the fleet, or of one device; oldest first. */
+export const useReports = (device?: string) =>
   useResource<Report[]>(
-    `reports ${query.device} ${query.model}`,
-    async (signal) => {
-      const params = new URLSearchParams({ ...query, limit: String(newest) })
-      return (await get<{ items: Report[] }>(`/reports?${params}`, signal)).items
-    },
-    (e) => e.type === 'report.stored' && (query.device === undefined || e.device === query.device),
+    `reports ${device}`,
+    (signal) => read({ limit: String(most), ...(device !== undefined && { device }) }, signal),
+    (e) => e.type === 'report.stored' && (device === undefined || e.device === device),
+  )
+
+/** What each device measured last of each variant of a model. */
+export const useLatestReports = (model: string) =>
+  useResource<Report[]>(
+    `latest reports ${model}`,
+    (signal) => getAll('/reports', { model, latest: 'true' }, signal),
+    (e) => e.type === 'report.stored',
   )

@@ -12,17 +12,6 @@ export interface Point {
   readonly memoryBytes: number | null
 }
 
-/** The newest report of each device on each variant, by device and variant's digest. */
-export function newestReports(reports: readonly Report[]): Report[] {
-  const newest = new Map<string, Report>()
-  for (const report of reports) {
-    const key = `${report.device} ${report.variant}`
-    const known = newest.get(key)
-    if (known === undefined || known.at < report.at) newest.set(key, report)
-  }
-  return [...newest.values()].sort((a, b) => a.device.localeCompare(b.device, 'en', { numeric: true }))
-}
-
 /** The newest compilation's dense reference, the accuracy that the variants are held against. */
 export const denseOf = (compilations: readonly Compilation[]) =>
   compilations.find((c) => c.state === 'done' && c.dense !== null)?.dense ?? null

@@ -13,7 +13,7 @@ const reportsShown = 20
 
 export function DevicePage({ id }: { id: string }) {
   const device = useDevice(id)
-  const reports = useReports({ device: id })
+  const reports = useReports(id)
   const variants = useVariants()
   const byDigest = new Map((variants.data ?? []).map((v) => [v.digest, v]))
   const nameOf = (hex: string) => byDigest.get(hex)?.name ?? digest(hex)
@@ -44,7 +44,7 @@ export function DevicePage({ id }: { id: string }) {
             {reports.length === 0 ? (
               <p class="empty">No report yet. The agent reports once it has measured a variant.</p>
             ) : (
-              <LatencyChart reports={reports.toReversed()} nameOf={nameOf} />
+              <LatencyChart reports={reports} nameOf={nameOf} />
             )}
           </Section>
         )}
@@ -172,7 +172,7 @@ function Reports({ reports, nameOf }: { reports: readonly Report[]; nameOf: (dig
           </tr>
         </thead>
         <tbody>
-          {reports.slice(0, reportsShown).map((r) => (
+          {reports.slice(-reportsShown).toReversed().map((r) => (
             <tr key={r.id} data-report={r.id}>
               <th scope="row">{time(r.at)}</th>
               <td>{nameOf(r.variant)}</td>

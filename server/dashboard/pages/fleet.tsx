@@ -144,7 +144,7 @@ function DeviceTable({ devices, variants, reports }: DeviceTableProps) {
             key={device.id}
             device={device}
             variant={device.active === null ? undefined : byDigest.get(device.active.variant)}
-            reports={(byDevice.get(device.id) ?? []).slice(0, sparklinePoints).reverse()}
+            reports={(byDevice.get(device.id) ?? []).slice(-sparklinePoints)}
           />
         ))}
       </tbody>
@@ -285,8 +285,8 @@ function NoDevices({ models }: { models: readonly Model[] }) {
     <div class="empty">
       <p>No device has been registered yet. Register one, then start its agent with the credential:</p>
       <pre>
-        <code>{`npx espalier devices create pi-4 -o pi-4.json
-npx espalier agent run --credential pi-4.json --state ./pi-4`}</code>
+        <code>{`npx espalier devices create pi-4
+npx espalier agent run --credential pi-4.credential.json --state pi-4`}</code>
       </pre>
       {models.length > 0 && (
         <>
@@ -308,9 +308,9 @@ function NoModels() {
         your devices have:
       </p>
       <pre>
-        <code>{`npx espalier models create digits --file model.onnx
+        <code>{`npx espalier models create digits model.onnx
 npx espalier datasets create train idx:images.gz,labels.gz
-npx espalier compilations create digits --memory 4MB --data train`}</code>
+npx espalier compilations create digits --data train --memory 4MB`}</code>
       </pre>
     </div>
   )

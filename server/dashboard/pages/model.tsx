@@ -1,17 +1,17 @@
 import type { Compilation, ModelVersion, Report, Variant } from '../../http/schemas/index.js'
-import { denseOf, newestReports, plotPoints } from '../charts/points.js'
+import { denseOf, plotPoints } from '../charts/points.js'
 import { VariantPlot } from '../charts/variant-plot.js'
 import { bytes, count, digest, ms, none, percent, plural, short, time } from '../format.js'
 import { Facts, PageFrame, Section, WideTable } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
-import { useCompilations, useReports, useVariants, useVersions } from '../reads.js'
+import { useCompilations, useLatestReports, useVariants, useVersions } from '../reads.js'
 import { href } from '../route.js'
 
 export function ModelPage({ id, version: asked }: { id: string; version: number | null }) {
   const versions = useVersions(id)
   const variants = useVariants(id)
   const compilations = useCompilations(id)
-  const reports = useReports({ model: id })
+  const reports = useLatestReports(id)
   return (
     <PageFrame title={id} kind="Model">
       <Loading of={versions}>
@@ -26,7 +26,7 @@ export function ModelPage({ id, version: asked }: { id: string; version: number 
                 {(variants) => (
                   <Variants
                     variants={variants.filter(of)}
-                    reports={newestReports((reports.data ?? []).filter(of))}
+                    reports={(reports.data ?? []).filter(of).sort(byDevice)}
                     dense={denseOf((compilations.data ?? []).filter(of))}
                     model={id}
                   />
@@ -47,7 +47,7 @@ const NoVersion = ({ id, asked }: { id: string; asked: number | null }) => (
       <>
         <p>This model has no version yet. Upload its ONNX file:</p>
         <pre>
-          <code>npx espalier models upload {id} model.onnx</code>
+          <code>npx espalier models create {id} model.onnx</code>
         </pre>
       </>
     ) : (
@@ -91,7 +91,7 @@ function Variants({ model, variants, reports, dense }: VariantsProps) {
       <div class="empty">
         <p>No variant has been compiled yet. Compile one for each memory budget that your devices have:</p>
         <pre>
-          <code>npx espalier compilations create {model} --memory 4MB --data DATASET</code>
+          <code>npx espalier compilations create {model} --data DATASET --memory 4MB</code>
         </pre>
       </div>
     )
@@ -117,6 +117,8 @@ function Variants({ model, variants, reports, dense }: VariantsProps) {
     </>
   )
 }
+
+const byDevice = (a: Report, b: Report) => a.device.localeCompare(b.device, 'en', { numeric: true })
 
 const bySize = (a: Variant, b: Variant) =>
   (b.measuredRamBytes ?? b.predictedRamBytes ?? b.fileBytes) -
