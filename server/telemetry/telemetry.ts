@@ -16,13 +16,18 @@ export class Telemetry implements TelemetryPart {
   constructor(private readonly db: Database) {}
 
   /** Newest first, by when they were stored. */
-  reports({ cursor, limit = defaultLimit, ...which }: ReportQuery): Page<Report> {
+  reports({ cursor, limit = defaultLimit, latest = false, ...which }: ReportQuery): Page<Report> {
     const { sql, values } = filter(which)
     const before = afterCursor(cursor)
+    // Beside max(at), rowid is that of the row which holds the max (https://sqlite.org/lang_select.html#bareagg).
+    const wanted = latest
+      ? `rowid IN (SELECT number FROM
+           (SELECT rowid AS number, max(at) FROM reports WHERE ${sql} GROUP BY device, variant))`
+      : sql
     const rows = this.db
       .prepare<unknown[], StoredRow & { number: number }>(
         `SELECT rowid AS number, report, receivedAt FROM reports
-         WHERE ${sql} AND rowid < ? ORDER BY rowid DESC LIMIT ?`,
+         WHERE ${wanted} AND rowid < ? ORDER BY rowid DESC LIMIT ?`,
       )
       .all(...values, before === undefined ? Number.MAX_SAFE_INTEGER : Number(before), limit + 1)
     const { items, next } = pageOf(rows, limit, ({ number }) => String(number))

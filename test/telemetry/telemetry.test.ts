@@ -144,6 +144,30 @@ t.test('a report of a device whose clock is wrong counts for when it came', asyn
   )
 })
 
+t.test('the latest reports are what each device measured last of each variant', async (t) => {
+  const { reports, telemetry } = await centre(t)
+  const at = Date.UTC(2026, 0, 1)
+  const variant = 'cd'.repeat(32)
+  await reports.add([
+    reportOf('a', 'a2', { at: at + 2 }),
+    reportOf('a', 'a1', { at: at + 1 }),
+    reportOf('a', 'other-variant', { at, variant }),
+    reportOf('a', 'other-version', { at, variant, version: 2 }),
+    reportOf('b', 'b1', { at }),
+    reportOf('b', 'b2', { at: at + 1, p50Ms: 7 }),
+  ])
+  const ids = (query: Parameters<typeof telemetry.reports>[0]) =>
+    telemetry.reports({ latest: true, ...query }).items.map(({ id }) => id)
+  t.same(ids({ version: 1 }), ['b2', 'other-variant', 'a2'])
+  t.same(ids({ version: 1, device: 'a' }), ['other-variant', 'a2'])
+  const { items, next } = telemetry.reports({ latest: true, version: 1, limit: 2 })
+  t.same(
+    items.map(({ id }) => id),
+    ['b2', 'other-variant'],
+  )
+  t.same(ids({ version: 1, limit: 2, cursor: next ?? '' }), ['a2'])
+})
+
 t.test('reports are read newest first, page by page', async (t) => {
   const { reports: store, telemetry } = await centre(t)
   await store.add(['1', '2', '3'].map((id) => reportOf('a', id)))

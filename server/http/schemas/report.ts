@@ -18,7 +18,12 @@ const Which = {
 }
 
 /** Newest first. */
-export const ReportQuery = Type.Object({ ...PageQuery.properties, ...Which })
+export const ReportQuery = Type.Object({
+  ...PageQuery.properties,
+  ...Which,
+  /** Only what each device measured last of each variant. */
+  latest: Type.Optional(Type.Boolean()),
+})
 export type ReportQuery = Type.Static<typeof ReportQuery>
 
 export const LatencyQuery = Type.Object({

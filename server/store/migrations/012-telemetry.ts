@@ -25,6 +25,7 @@ export const telemetry: Migration = {
     ) STRICT;
     CREATE INDEX reportsByTime ON reports (at);
     CREATE INDEX reportsByDevice ON reports (device, at);
+    CREATE INDEX reportsByModel ON reports (model, version, device, variant, at);
     CREATE INDEX reportsByVariant ON reports (variant, at);
   `,
 }
