@@ -81,10 +81,10 @@ export const useReports = (device?: string) =>
     (e) => e.type === 'report.stored' && (device === undefined || e.device === device),
   )
 
-/** What each device measured last of each variant of a model. */
-export const useLatestReports = (model: string) =>
+/** What each device measured last of each variant of a model version. */
+export const useLatestReports = (model: string, version: number) =>
   useResource<Report[]>(
-    `latest reports ${model}`,
-    (signal) => getAll('/reports', { model, latest: 'true' }, signal),
+    `latest reports ${model} ${version}`,
+    (signal) => getAll('/reports', { model, version: String(version), latest: 'true' }, signal),
     (e) => e.type === 'report.stored',
   )

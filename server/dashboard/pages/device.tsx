@@ -172,21 +172,24 @@ function Reports({ reports, nameOf }: { reports: readonly Report[]; nameOf: (dig
           </tr>
         </thead>
         <tbody>
-          {reports.slice(-reportsShown).toReversed().map((r) => (
-            <tr key={r.id} data-report={r.id}>
-              <th scope="row">{time(r.at)}</th>
-              <td>{nameOf(r.variant)}</td>
-              <td class="number">{ms(r.p50Ms)}</td>
-              <td class="number">{ms(r.p90Ms)}</td>
-              <td class="number">{ms(r.p95Ms)}</td>
-              <td class="number">{ms(r.p99Ms)}</td>
-              <td class="number">{bytes(r.measuredRamBytes)}</td>
-              <td class="number">{ms(r.coldLoadMs)}</td>
-              <td class="number">{count(r.runs)}</td>
-              <td class="number">{r.temperatureC === null ? none : r.temperatureC.toFixed(1)}</td>
-              <td>{r.throttled ? 'yes' : 'no'}</td>
-            </tr>
-          ))}
+          {reports
+            .slice(-reportsShown)
+            .toReversed()
+            .map((r) => (
+              <tr key={r.id} data-report={r.id}>
+                <th scope="row">{time(r.at)}</th>
+                <td>{nameOf(r.variant)}</td>
+                <td class="number">{ms(r.p50Ms)}</td>
+                <td class="number">{ms(r.p90Ms)}</td>
+                <td class="number">{ms(r.p95Ms)}</td>
+                <td class="number">{ms(r.p99Ms)}</td>
+                <td class="number">{bytes(r.measuredRamBytes)}</td>
+                <td class="number">{ms(r.coldLoadMs)}</td>
+                <td class="number">{count(r.runs)}</td>
+                <td class="number">{r.temperatureC === null ? none : r.temperatureC.toFixed(1)}</td>
+                <td>{r.throttled ? 'yes' : 'no'}</td>
+              </tr>
+            ))}
         </tbody>
       </WideTable>
     </Section>

@@ -9,35 +9,42 @@ import { href } from '../route.js'
 
 export function ModelPage({ id, version: asked }: { id: string; version: number | null }) {
   const versions = useVersions(id)
-  const variants = useVariants(id)
-  const compilations = useCompilations(id)
-  const reports = useLatestReports(id)
   return (
     <PageFrame title={id} kind="Model">
       <Loading of={versions}>
         {(versions) => {
           const shown = asked === null ? versions[0] : versions.find((v) => v.version === asked)
           if (shown === undefined) return <NoVersion id={id} asked={asked} />
-          const of = ({ version }: { version: number }) => version === shown.version
           return (
             <>
               <Versions versions={versions} shown={shown} />
-              <Loading of={variants}>
-                {(variants) => (
-                  <Variants
-                    variants={variants.filter(of)}
-                    reports={(reports.data ?? []).filter(of).sort(byDevice)}
-                    dense={denseOf((compilations.data ?? []).filter(of))}
-                    model={id}
-                  />
-                )}
-              </Loading>
+              <Compiled model={id} version={shown.version} />
               <About version={shown} />
             </>
           )
         }}
       </Loading>
     </PageFrame>
+  )
+}
+
+/** What was made of one version, and what devices say of it. */
+function Compiled({ model, version }: { model: string; version: number }) {
+  const variants = useVariants(model)
+  const compilations = useCompilations(model)
+  const reports = useLatestReports(model, version)
+  const of = (it: { version: number }) => it.version === version
+  return (
+    <Loading of={variants}>
+      {(variants) => (
+        <Variants
+          variants={variants.filter(of)}
+          reports={(reports.data ?? []).toSorted(byDevice)}
+          dense={denseOf((compilations.data ?? []).filter(of))}
+          model={model}
+        />
+      )}
+    </Loading>
   )
 }
 
