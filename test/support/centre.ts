@@ -8,7 +8,6 @@ import { Fleet } from '@espalier/server/fleet/index.js'
 import { type Database, openDatabase } from '@espalier/server/store/index.js'
 import { ReportIntake, ReportStore, Telemetry } from '@espalier/server/telemetry/index.js'
 import type { Report } from '@espalier/shared'
-import type { Test } from 'tap'
 import { connectDevice, Log, type TestDevice } from './mqtt.js'
 
 export const { privateKey, publicKey } = generateKeyPairSync('ed25519')
@@ -19,6 +18,12 @@ interface Settings {
   folder?: string
   port?: number
   now?: () => number
+}
+
+/** What is asked of a test, so that a benchmark may stand in. */
+export interface Scope {
+  teardown(end: () => unknown): void
+  testdir(): string
 }
 
 interface Centre {
@@ -42,7 +47,7 @@ interface Centre {
 
 /** Broker, delivery, fleet and telemetry wired together as the service wires them, on a database in memory. */
 export async function centre(
-  t: Test,
+  t: Scope,
   { db = openDatabase(':memory:'), folder = t.testdir(), port = 0, now }: Settings = {},
 ): Promise<Centre> {
   const log = new Log()

@@ -1,0 +1,89 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { centre } from '../support/centre.js'
+import type { Errand } from '../support/receiver.js'
+
+export const about =
+  'bytes/s of --mb (32) over MQTT, over a plain Node HTTP stream of the same file; --rounds (7) in turn'
+
+interface Result {
+  readonly ms: number
+  readonly peak: number
+}
+
+/**
+ * One sender, this process; one receiver, a new process each time, that hashes and writes to disk in both cases
+ * (over MQTT by the agent's own code, which hashes twice: every block, and then the whole).
+ */
+export default async function delivery(options: Readonly<Record<string, string>>): Promise<object> {
+  const bytes = Math.round(Number(options.mb ?? 32) * 1e6)
+  const rounds = Number(options.rounds ?? 7)
+  const folder = mkdtempSync(join(tmpdir(), 'espalier-bench-'))
+  const endings: (() => unknown)[] = [() => rmSync(folder, { recursive: true })]
+  try {
+    const scope = { teardown: (end: () => unknown) => void endings.unshift(end), testdir: () => folder }
+    const { offer, catalogues, fleet, broker, artifacts, blocks, db } = await centre(scope)
+    const { digest } = offer('bench', bytes)
+    await catalogues.publish('bench', 1)
+    const row = db.prepare<[], { variants: string }>('SELECT variants FROM catalogues').get()
+    const [variant] = JSON.parse(String(row?.variants))
+    const { password } = fleet.create({ id: 'receiver' })
+    const http = createServer((_, response) => createReadStream(artifacts.path(digest)).pipe(response))
+    http.listen(0, '127.0.0.1')
+    await once(http, 'listening')
+    scope.teardown(() => http.close())
+    const urls = { mqtt: broker.url, http: `http://127.0.0.1:${(http.address() as AddressInfo).port}/` }
+    const results: Record<'mqtt' | 'http', Result[]> = { mqtt: [], http: [] }
+    for (let round = -1; round < rounds; round++)
+      for (const by of ['http', 'mqtt'] as const) {
+        const result = await receive({ by, url: urls[by], password, variant, folder })
+        if (round >= 0) results[by].push(result) // the first round warms up
+      }
+    const rate = (by: 'mqtt' | 'http') => bytes / (median(results[by].map(({ ms }) => ms)) / 1000)
+    const ratios = results.mqtt.map(({ ms }, i) => results.http[i].ms / ms)
+    return {
+      bytes,
+      rounds,
+      blockBytes: variant.blockBytes,
+      mqttBytesPerSecond: Math.round(rate('mqtt')),
+      httpBytesPerSecond: Math.round(rate('http')),
+      ratio: round3(rate('mqtt') / rate('http')),
+      ratioOfRounds: {
+        least: round3(Math.min(...ratios)),
+        median: round3(median(ratios)),
+        most: round3(Math.max(...ratios)),
+      },
+      blocksSentPerBlock: round3(blocks.sent.blocks / (variant.blocks.length * (rounds + 1))),
+      receiverPeakBytes: {
+        mqtt: Math.max(...results.mqtt.map(({ peak }) => peak)),
+        http: Math.max(...results.http.map(({ peak }) => peak)),
+      },
+    }
+  } finally {
+    for (const end of endings) await end()
+  }
+}
+
+async function receive(errand: Errand): Promise<Result> {
+  const child = fork(new URL('../support/receiver.js', import.meta.url), { stdio: 'inherit' })
+  child.send(errand)
+  const [result] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`the receiver ended with ${code}`))),
+  ])) as [Result]
+  await once(child, 'exit')
+  return result
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = sorted.length / 2
+  return (sorted[Math.floor(half)] + sorted[Math.ceil(half) - 1]) / 2
+}
+
+const round3 = (value: number) => Math.round(value * 1000) / 1000
