@@ -1,5 +1,7 @@
 export type { Reason } from './atoms.js'
 export { type Cost, costOf } from './cost.js'
 export { type Coupling, couple, type Group, type Slice, type Unit, type Whole } from './coupling.js'
+export { type Buffer, buffersOf, liveBytes, peakActivationBytes } from './liveness.js'
+export { coefficients, type Footprint, footprintOf, nodesThatRun, predictRam } from './memory.js'
 export { type IndexPick, indexPicks } from './moves.js'
 export { captureShapes, constants, type InputShapes, type Shapes, sampleInput, xorshift } from './shapes.js'
