@@ -36,6 +36,13 @@ export const settings = {
     read: port,
     help: 'port of the embedded MQTT broker; 0 takes a free one',
   }),
+  broker: setting({
+    flag: '--broker <url>',
+    env: 'ESPALIER_BROKER',
+    default: '',
+    read: brokerUrl,
+    help: 'an MQTT broker to use in place of the embedded one: mqtt://user:password@host:port or mqtts://…',
+  }),
   insecureLan: setting({
     flag: '--insecure-lan',
     env: 'ESPALIER_INSECURE_LAN',
@@ -111,6 +118,12 @@ function port(text: string): number {
   const n = Number(text)
   if (/^\d+$/.test(text) && n <= 65_535) return n
   throw new Error(`'${text}' is not a port; give a number from 0 to 65535`)
+}
+
+function brokerUrl(text: string): string {
+  const protocol = URL.canParse(text) ? new URL(text).protocol : ''
+  if (protocol === 'mqtt:' || protocol === 'mqtts:') return text
+  throw new Error(`'${text}' is not an MQTT URL such as mqtt://user:password@host:1883`)
 }
 
 function minutes(text: string): number {

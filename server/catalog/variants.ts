@@ -1,6 +1,6 @@
 import { EspalierError } from '@espalier/shared'
 import type { Events } from '../events.js'
-import type { PageQuery, Variant, VariantFigures } from '../http/schemas/index.js'
+import type { PageQuery, Variant, VariantFigures, VariantPorts } from '../http/schemas/index.js'
 import { afterCursor, type Database, defaultLimit, newId, type Page, pageOf } from '../store/index.js'
 
 export interface VariantQuery extends PageQuery {
@@ -18,9 +18,10 @@ export interface NewVariant {
   /** Of its artifact, which must be stored already. */
   readonly digest: string
   readonly figures: VariantFigures
+  readonly ports: VariantPorts
 }
 
-type Row = Omit<Variant, keyof VariantFigures> & { figures: string }
+type Row = Omit<Variant, keyof VariantFigures | keyof VariantPorts> & { figures: string; ports: string }
 
 /** The compiled forms of model versions. Every change of an offer is an event. */
 export class Variants {
@@ -64,6 +65,23 @@ export class Variants {
       .map(fromRow)
   }
 
+  /** The model versions that have variants. */
+  versions(): { model: string; version: number }[] {
+    return this.db
+      .prepare<[], { model: string; version: number }>('SELECT DISTINCT model, version FROM variants')
+      .all()
+  }
+
+  /** The name of the newest variant with these bytes. */
+  nameOf(digest: string): string | null {
+    const row = this.db
+      .prepare<[string], { name: string }>(
+        'SELECT name FROM variants WHERE digest = ? ORDER BY id DESC LIMIT 1',
+      )
+      .get(digest)
+    return row?.name ?? null
+  }
+
   /** @throws VARIANT_UNKNOWN */
   get(id: string): Variant {
     const row = this.db.prepare<[string], Row>('SELECT * FROM variants WHERE id = ?').get(id)
@@ -78,23 +96,15 @@ export class Variants {
    */
   add(variants: readonly NewVariant[], also: () => void = () => {}): string[] {
     const insert = this.db.prepare(
-      `INSERT INTO variants (id, name, model, version, compilation, digest, figures, createdAt)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO variants (id, name, model, version, compilation, digest, figures, ports, createdAt)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     const ids = this.db.transaction(() => {
       also()
       return variants.map((v) => {
         const id = newId('v', this.now())
-        insert.run(
-          id,
-          v.name,
-          v.model,
-          v.version,
-          v.compilation,
-          v.digest,
-          JSON.stringify(v.figures),
-          this.now(),
-        )
+        const [figures, ports] = [JSON.stringify(v.figures), JSON.stringify(v.ports)]
+        insert.run(id, v.name, v.model, v.version, v.compilation, v.digest, figures, ports, this.now())
         return id
       })
     })()
@@ -118,7 +128,8 @@ export class Variants {
   }
 }
 
-const fromRow = ({ figures, ...row }: Row): Variant => ({
+const fromRow = ({ figures, ports, ...row }: Row): Variant => ({
   ...row,
   ...(JSON.parse(figures) as VariantFigures),
+  ...(JSON.parse(ports) as VariantPorts),
 })

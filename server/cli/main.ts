@@ -8,6 +8,7 @@ type Entry = readonly [summary: string, load: () => Promise<{ command: Define }>
 
 /** Every command, by name. Only the one that is called is loaded. */
 const commands: Readonly<Record<string, Entry>> = {
+  up: ['start the service: dashboard, HTTP API, MQTT broker, compiler', () => import('./up.js')],
   bench: ['measure latency and memory in fresh processes', () => import('./bench.js')],
   inspect: ['describe an ONNX file: cost, groups, what cannot be pruned', () => import('./inspect.js')],
   prune: ['remove whole channels, neurons and heads', () => import('./prune.js')],

@@ -207,10 +207,10 @@ export class Compilations {
   /** Stores the variants' files, then all rows in one transaction. */
   async #keep({ id, model, version }: Compilation, { variants, dense, report }: JobResult): Promise<void> {
     const kept: NewVariant[] = []
-    for (const { name, file, figures } of variants) {
+    for (const { name, file, figures, ports } of variants) {
       const staged = await this.#o.artifacts.take(file)
       await staged.keep()
-      kept.push({ name, model, version, compilation: id, digest: staged.digest, figures })
+      kept.push({ name, model, version, compilation: id, digest: staged.digest, figures, ports })
     }
     this.#o.variants.add(kept, () => this.#queue.end(id, 'done', this.#now(), { dense, report }))
     this.#announce(id, 'done')

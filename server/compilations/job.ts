@@ -1,4 +1,4 @@
-import type { CompilationProgress, VariantFigures } from '../http/schemas/index.js'
+import type { CompilationProgress, VariantFigures, VariantPorts } from '../http/schemas/index.js'
 
 /** What the worker is told. Budgets as in the request; paths and specs on this machine. */
 export interface Job {
@@ -32,6 +32,7 @@ export interface JobResult {
     readonly name: string
     readonly file: string
     readonly figures: VariantFigures
+    readonly ports: VariantPorts
   }[]
   /** For people, in Markdown. */
   readonly report: string

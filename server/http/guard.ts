@@ -4,7 +4,7 @@ import { EspalierError } from '@espalier/shared'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 export interface Guarded {
-  /** Asked of callers from beyond loopback, as `Authorization: Bearer …`. */
+  /** Asked of callers from beyond loopback, as a bearer token or as a password. */
   readonly token: string
 }
 
@@ -21,7 +21,9 @@ export function guard(app: FastifyInstance, { token }: Guarded): void {
     checkHost(request)
     checkOrigin(request)
     if (!isLoopback(request.socket.remoteAddress) && !open.has(request.url)) {
+      reply.header('www-authenticate', 'Basic realm="Espalier"')
       checkToken(request.headers.authorization, token)
+      reply.removeHeader('www-authenticate')
     }
   })
 }
@@ -42,13 +44,20 @@ function checkOrigin({ headers: { host, origin } }: FastifyRequest): void {
   throw new EspalierError('ORIGIN_FORBIDDEN', `pages of '${origin}' may not call this service`)
 }
 
-function checkToken(given: string | undefined, token: string): void {
-  const expected = Buffer.from(`Bearer ${token}`)
-  const actual = Buffer.from(given ?? '')
+/** `Bearer TOKEN` of programs, or the `Basic` of browsers with the token as the password. */
+function checkToken(authorization = '', token: string): void {
+  const [scheme, text = ''] = authorization.split(' ')
+  const given =
+    scheme === 'Basic'
+      ? Buffer.from(text, 'base64')
+          .toString()
+          .replace(/^[^:]*:/, '')
+      : text
+  const [actual, expected] = [Buffer.from(given), Buffer.from(token)]
   if (actual.length === expected.length && timingSafeEqual(actual, expected)) return
   throw new EspalierError(
     'TOKEN_INVALID',
-    "callers from other machines need the service's token as 'Authorization: Bearer …'; it is in the file 'token' of the data folder",
+    "callers from other machines need the service's token (the file 'token' of the data folder), as 'Authorization: Bearer …' or as a browser's password",
   )
 }
 

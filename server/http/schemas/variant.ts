@@ -1,3 +1,4 @@
+import { Port, Preprocess } from '@espalier/shared'
 import { Type } from '@fastify/type-provider-typebox'
 import { At, Bytes, Count, Digest, Id, Ms, Nullable, Share, Version } from './common.js'
 
@@ -20,6 +21,15 @@ export const VariantFigures = Type.Object({
 })
 export type VariantFigures = Type.Static<typeof VariantFigures>
 
+/** How an application talks to the network. */
+export const VariantPorts = Type.Object({
+  inputs: Type.Array(Port),
+  outputs: Type.Array(Port),
+  preprocess: Nullable(Preprocess),
+  labels: Nullable(Type.Array(Type.String())),
+})
+export type VariantPorts = Type.Static<typeof VariantPorts>
+
 export const Variant = Type.Object({
   id: Id,
   name: Type.String(),
@@ -28,6 +38,7 @@ export const Variant = Type.Object({
   compilation: Nullable(Id),
   digest: Digest,
   ...VariantFigures.properties,
+  ...VariantPorts.properties,
   createdAt: At,
   withdrawnAt: Nullable(At),
 })

@@ -26,7 +26,9 @@ serve(async (job, tell) => {
   }
   return {
     dense: { top1: 0.99, macs: 10, params: 5, measuredRamBytes: null, p50Ms: null },
-    variants: [{ name: 'one', file, figures }],
+    variants: [
+      { name: 'one', file, figures, ports: { inputs: [], outputs: [], preprocess: null, labels: null } },
+    ],
     report: '# What was done',
   }
 })

@@ -1,0 +1,36 @@
+import pino from 'pino'
+import { readConfig, settings } from '../config.js'
+import { type Define, interruption, outputOf } from './command.js'
+
+export const command: Define = (up) => {
+  for (const { flag, env, default: value, help } of Object.values(settings)) {
+    const otherwise = value === '' || value === false ? '' : `, default ${value}`
+    up.option(flag, `${help} (${env}${otherwise})`)
+  }
+  up.addHelpText(
+    'after',
+    '\nEverything stays in the data folder; start again with the same one to go on. Ctrl-C ends the service cleanly.',
+  )
+  up.action(async (options: Record<string, string | boolean | undefined> & { json?: boolean }) => {
+    const out = outputOf({ json: options.json })
+    const stop = interruption()
+    const { maxUpload: upload, ...flags } = options
+    const config = readConfig({ ...flags, upload })
+    const { startService } = await import('../main.js')
+    const log = pino({ level: config.logLevel }, pino.destination({ dest: 2, sync: true }))
+    const service = await startService(config, log)
+    out.result({ url: service.url, mqttUrl: service.mqttUrl, data: config.data }, () =>
+      [
+        `Dashboard and API  ${service.url}`,
+        `Devices connect to ${service.mqttUrl}`,
+        `Data               ${config.data}`,
+      ].join('\n'),
+    )
+    await new Promise<void>((resolve) => {
+      if (stop.aborted) resolve()
+      stop.addEventListener('abort', () => resolve())
+    })
+    log.info('ending')
+    await service.close()
+  })
+}

@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { EspalierError } from '@espalier/shared'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { type Broker, EmbeddedBroker, OutsideBroker } from './broker/index.js'
+import { ArtifactStore, Datasets, Models, Variants } from './catalog/index.js'
+import { Compilations } from './compilations/index.js'
+import type { Config } from './config.js'
+import { BlockServer, Catalogues, serviceKey } from './delivery/index.js'
+import { Events } from './events.js'
+import { Fleet } from './fleet/index.js'
+import { buildApp, builtDashboard } from './http/app.js'
+import { metricsOf } from './metrics.js'
+import { offersOf } from './offers.js'
+import { openDatabase, storeError } from './store/index.js'
+import { ReportIntake, ReportStore, Telemetry } from './telemetry/index.js'
+
+export interface Service {
+  /** Where the dashboard and the HTTP API are. */
+  readonly url: string
+  /** Where devices connect. */
+  readonly mqttUrl: string
+  /** Ends everything in order; what runs is interrupted, what was stored stays. */
+  close(): Promise<void>
+}
+
+const reading = { timeMs: 120_000, memoryBytes: 4 * 2 ** 30 }
+const heartbeatMs = 15_000
+const dayMs = 24 * 3600 * 1000
+
+/**
+ * The composition root: builds every part from the settings, wires them, and listens.
+ * @throws CONFIG_INVALID, DATABASE_NEWER, DATABASE_INVALID, KEY_INVALID, PORT_TAKEN, BROKER_UNREACHABLE, DISK_FULL
+ */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  const undo: (() => unknown)[] = []
+  const close = async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    prepareFolder(config.data)
+    const inData = (name: string) => join(config.data, name)
+    const host = config.insecureLan ? '0.0.0.0' : '127.0.0.1'
+
+    const db = openDatabase(inData('espalier.db'))
+    undo.push(() => db.close())
+    const events = new Events()
+    const key = serviceKey(inData('service.key'))
+    const artifacts = new ArtifactStore(inData('artifacts'))
+    const uploads = { uploadBytes: config.upload, reading }
+    const models = new Models(db, artifacts, events, uploads)
+    const datasets = new Datasets(db, artifacts, uploads)
+    const variants = new Variants(db, events)
+    const compilations = new Compilations({
+      ...{ db, models, datasets, variants, artifacts, events },
+      worker: new URL('./compilations/worker.js', import.meta.url),
+      folder: inData('compilations'),
+      limits: { timeMs: config.compileMinutes * 60_000, memoryBytes: config.compileMemory },
+    })
+
+    const broker: Broker = config.broker
+      ? new OutsideBroker({ url: config.broker, log })
+      : await EmbeddedBroker.create({
+          ...{ host, port: config.mqttPort, insecureLan: config.insecureLan, log },
+          authenticate: (device, password) => fleet.authenticate(device, password),
+        })
+    const catalogues = new Catalogues({ db, broker, key, artifacts, offers: offersOf(variants) })
+    const reports = new ReportStore(db, events)
+    const fleet = new Fleet({
+      ...{ db, broker, key, catalogues, events, log },
+      latestReport: (device, variant) => reports.latest(device, variant),
+      nameOf: (digest) => variants.nameOf(digest),
+    })
+    new ReportIntake(broker, reports)
+    new BlockServer({ broker, artifacts, log, offered: (digest) => catalogues.offered(digest) })
+    const publish = async (model: string, version: number) =>
+      fleet.catalogueChanged(await catalogues.publish(model, version))
+    events.watch((event) => {
+      if (event.type !== 'variants.changed') return
+      publish(event.model, event.version).catch((err) =>
+        log.error({ err }, 'a catalogue could not be published'),
+      )
+    })
+
+    const app = await buildApp({
+      parts: {
+        ...{ db, models, datasets, variants, compilations, artifacts, events, fleet, heartbeatMs },
+        telemetry: new Telemetry(db),
+        metrics: metricsOf(db),
+        ready: () => void db.prepare('SELECT 1').get(),
+      },
+      logger: log,
+      dashboard: builtDashboard,
+      token: config.token || tokenOf(inData('token')),
+    })
+    undo.push(() => app.close())
+    fleet.forgetPresence()
+    await broker.start()
+    undo.push(() => reports.flush())
+    undo.push(() => broker.close())
+    const restore = async () => {
+      await catalogues.restore()
+      for (const { model, version } of variants.versions()) await publish(model, version) // what a crash left out
+      fleet.restore()
+    }
+    await restore()
+    const daily = setInterval(
+      () => restore().catch((err) => log.error({ err }, 'documents could not be published anew')),
+      dayMs,
+    )
+    undo.push(() => clearInterval(daily))
+    const url = await listen(app, host, config.port)
+    compilations.start()
+    undo.push(() => compilations.stop())
+    log.info({ url, mqtt: broker.url, data: config.data }, 'the service is up')
+    return { url, mqttUrl: broker.url, close }
+  } catch (thrown) {
+    await close()
+    throw storeError(thrown)
+  }
+}
+
+function prepareFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new EspalierError(
+      'CONFIG_INVALID',
+      `the data folder cannot be made (${why}); name another with --data`,
+      { cause },
+    )
+  }
+}
+
+/** The token that callers from other machines need, made on first use. */
+function tokenOf(path: string): string {
+  if (!existsSync(path)) writeFileSync(path, randomBytes(24).toString('base64url'), { mode: 0o600 })
+  return readFileSync(path, 'utf8').trim()
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await app.listen({ host, port })
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : ''
+    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw cause
+    throw new EspalierError(
+      'PORT_TAKEN',
+      code === 'EACCES'
+        ? `port ${port} needs rights that this user does not have; choose one above 1023 with --port`
+        : `port ${port} is taken by another program; choose another with --port, or --port 0 for a free one`,
+      { cause },
+    )
+  }
+  return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+}
