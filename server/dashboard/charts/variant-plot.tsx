@@ -143,6 +143,9 @@ export function VariantPlot({ points }: { points: readonly Point[] }) {
           </span>
         ))}
         {points.some((p) => p.variant === null) && <span class="key dense">dense network, same recipe</span>}
+        {points.some(({ variant }) => variant !== null && variant.withdrawnAt !== null) && (
+          <span class="key withdrawn">withdrawn</span>
+        )}
         <span class="hint">The area of a dot is its memory; the largest is {bytes(largest)}.</span>
       </figcaption>
     </figure>
