@@ -2,11 +2,13 @@ const leastBlocks = 4
 const mostBytes = 8 * 2 ** 20
 /** Room above the path's own product, so that the window can find more bandwidth when there is some. */
 const gain = 2
+/** What the two ends may take to get round to it, ms, beside the path: a busy processor is slower than a short wire. */
+const endsMs = 50
 
 /**
  * How many blocks may be under way at once: from 4 upward, doubled while nothing is lost, halved when something
- * is, and never above twice bandwidth × least round-trip time (the bound of BBR, Cardwell et al., ACM Queue
- * 2016) or 8 MiB.
+ * is, and never above bandwidth × (twice the least round-trip time + 50 ms for the ends; BBR's bound, Cardwell et al.,
+ * ACM Queue 2016, has the first part) or 8 MiB.
  */
 export class Window {
   #blocks = leastBlocks
@@ -42,7 +44,9 @@ export class Window {
   }
 
   #most(): number {
-    const product = Number.isFinite(this.#leastRttMs) ? this.#bytesPerMs * this.#leastRttMs * gain : 0
+    const product = Number.isFinite(this.#leastRttMs)
+      ? this.#bytesPerMs * (this.#leastRttMs * gain + endsMs)
+      : 0
     return Math.max(leastBlocks, Math.floor(Math.min(product, mostBytes) / this.blockBytes))
   }
 }
