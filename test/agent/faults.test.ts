@@ -178,21 +178,14 @@ t.test(
     agent.start(['--memory', '100MB', '--every', '400ms'])
     await service.until(runs(good))
     await service.down()
-    await new Promise((resolve) => setTimeout(resolve, 2500))
+    await waiting(agent, (n) => n >= 3)
     await service.up()
-    await service.presence(false)
-    await service.presence(true)
     await new Promise((resolve) => setTimeout(resolve, 500))
     service.acknowledges = true
-    const end = Date.now() + 20_000
-    const stored = () => new Set(service.reports.map((r) => r.id))
-    for (;;) {
-      const { outbox } = await agent.status()
-      if (stored().size >= 3 && outbox.waiting <= 1) break
-      if (Date.now() > end) throw new Error(`${stored().size} stored, ${outbox.waiting} wait`)
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+    await waiting(agent, (n) => n <= 1)
     t.equal(await agent.end(), 0)
+    const stored = () => new Set(service.reports.map((r) => r.id))
+    t.ok(stored().size >= 3)
     const { outbox } = await agent.status()
     t.equal(outbox.dropped, 0)
     t.ok(service.reports.length > stored().size, 'reports were sent again until they were acknowledged')
