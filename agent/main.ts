@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './thrift.js'
 import { createRequire } from 'node:module'
 import { asEspalierError } from '@espalier/shared'
 import { doctor } from './cli/doctor.js'

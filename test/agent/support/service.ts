@@ -50,6 +50,7 @@ export class TestService {
   #epoch = 0
   #aedes: Aedes | null = null
   #server: Server | null = null
+  readonly #blockBytes = new Map<string, number>()
   readonly #sockets = new Set<Socket>()
   #port = 0
   readonly #retained = new Map<string, Buffer>()
@@ -75,7 +76,7 @@ export class TestService {
     this.#aedes = aedes
     aedes.on('publish', (packet, client) => {
       if (client)
-        this.#received(packet.topic, Buffer.from(packet.payload), client.id).catch((e) =>
+        this.#received(packet.topic, Buffer.from(packet.payload)).catch((e) =>
           aedes.emit('connectionError', client, e),
         )
     })
@@ -120,7 +121,10 @@ export class TestService {
       bend = (b: Buffer) => b,
     } = {},
   ): Promise<Buffer> {
-    for (const { bytes, variant } of models) this.models.set(variant.digest, bytes)
+    for (const { bytes, variant } of models) {
+      this.models.set(variant.digest, bytes)
+      this.#blockBytes.set(variant.digest, variant.blockBytes)
+    }
     const variants: CatalogueVariant[] = models.map((m) => m.variant)
     const now = Date.now()
     const content = {
@@ -181,7 +185,7 @@ export class TestService {
     }
   }
 
-  async #received(name: string, payload: Buffer, client: string): Promise<void> {
+  async #received(name: string, payload: Buffer): Promise<void> {
     this.messages.push({ topic: name, payload })
     const to = parseTopic(name)
     if (to?.name === 'reported') this.reported.push(parse(reported, payload))
@@ -192,16 +196,16 @@ export class TestService {
       const ack = encode(reportsAck, { stored: found.map((r) => r.id) })
       await this.#publish(topic('reportsAck', { device: to.device }), ack)
     }
-    if (to?.name === 'blocksRequest') await this.#serve(to.device, payload, client)
+    if (to?.name === 'blocksRequest') await this.#serve(to.device, payload)
   }
 
-  async #serve(device: string, payload: Buffer, _client: string): Promise<void> {
+  async #serve(device: string, payload: Buffer): Promise<void> {
     const request = parse(blocksRequest, payload)
     const bytes = this.models.get(request.digest)
-    const variantBlock = 4096
-    if (!bytes) return
+    const blockBytes = this.#blockBytes.get(request.digest)
+    if (!bytes || !blockBytes) return
     for (const index of wantedBlocks(request)) {
-      const block = Buffer.from(bytes.subarray(index * variantBlock, (index + 1) * variantBlock))
+      const block = Buffer.from(bytes.subarray(index * blockBytes, (index + 1) * blockBytes))
       const bent = this.bend(index, block, request.digest)
       if (this.paceMs > 0) await new Promise((resolve) => setTimeout(resolve, this.paceMs))
       if (!bent || !this.#aedes) continue
