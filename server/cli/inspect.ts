@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { type Coupling, costOf, type Group } from '../compiler/analysis/index.js'
+import { type Coupling, costOf, footprintOf, type Group } from '../compiler/analysis/index.js'
 import { elementCount, type Graph, type Value } from '../compiler/graph/index.js'
 import { readModelFile } from '../compiler/onnx/index.js'
 import { prunable } from '../compiler/surgery/index.js'
@@ -30,7 +30,10 @@ async function inspect(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const graph = await readModelFile(model)
   const { coupling } = await prunable(graph, options.shape)
-  const { macs, params, weightBytes } = costOf(graph, coupling.shapes.dims, coupling.shapes)
+  const dense = footprintOf(graph, coupling.shapes.dims, coupling.shapes)
+  const { params } = dense
+  const oneEach = coupling.groups.flatMap((g) => g.units.slice(1))
+  const floor = footprintOf(coupling.graph, coupling.dims(oneEach), coupling.shapes)
   const ops: Record<string, number> = {}
   for (const n of graph.nodes) {
     const name = n.domain ? `${n.domain}.${n.op}` : n.op
@@ -38,17 +41,16 @@ async function inspect(model: string, options: Options): Promise<void> {
   }
   const wholeParams = coupling.whole.reduce((sum, w) => sum + sizeOf(coupling, w.tensor), 0)
   const result = {
-    params,
-    macs,
+    ...dense,
+    floorRamBytes: floor.predictedRamBytes,
     fileBytes: (await stat(model)).size,
-    weightBytes,
     opset: graph.opset,
     inputs: graph.inputs.map(described),
     outputs: graph.outputs.map(described),
     ops,
     units: coupling.groups.reduce((n, g) => n + g.units.length, 0),
     prunableShare: params > 0 ? 1 - wholeParams / params : 0,
-    groups: coupling.groups.map((g) => groupOf(graph, coupling, g)),
+    groups: groupsOf(coupling),
     unprunable: coupling.whole.map((w) => ({ ...w, params: sizeOf(coupling, w.tensor) })),
   }
   out.result(result, () => describe(result))
@@ -57,22 +59,23 @@ async function inspect(model: string, options: Options): Promise<void> {
 const sizeOf = ({ graph }: Coupling, tensor: string) => elementCount(graph.constant(tensor)?.dims ?? [0])
 const described = ({ name, dtype, dims }: Value) => ({ name, dtype, dims })
 
-/** What one unit of a group would free by itself: the mean over all, were all but one removed. */
-function groupOf(graph: Graph, coupling: Coupling, group: Group) {
-  const { shapes } = coupling
-  const gone = group.units.slice(1)
-  const dense = costOf(graph, coupling.dims([]), shapes)
-  const least = costOf(coupling.graph, coupling.dims(gone), shapes)
-  const all = costOf(coupling.graph, coupling.dims([]), shapes)
-  const each = (was: number, is: number) => (gone.length > 0 ? (was - is) / gone.length : 0)
-  return {
-    id: group.id,
-    label: group.label,
-    units: group.units.length,
-    tensors: group.tensors,
-    bytesPerUnit: each(all.weightBytes, least.weightBytes),
-    macsPerUnit: each(dense.macs, least.macs),
-  }
+/** The groups, with what one unit frees by itself: the mean over a group of which one unit is left. */
+function groupsOf(coupling: Coupling) {
+  const { graph, shapes } = coupling
+  const all = costOf(graph, coupling.dims([]), shapes)
+  return coupling.groups.map((group: Group) => {
+    const gone = group.units.slice(1)
+    const left = costOf(graph, coupling.dims(gone), shapes)
+    const each = (was: number, is: number) => (gone.length > 0 ? (was - is) / gone.length : 0)
+    return {
+      id: group.id,
+      label: group.label,
+      units: group.units.length,
+      tensors: group.tensors,
+      bytesPerUnit: each(all.weightBytes, left.weightBytes),
+      macsPerUnit: each(all.macs, left.macs),
+    }
+  })
 }
 
 type Result = Parameters<typeof describe>[0]
@@ -80,13 +83,16 @@ function describe(r: {
   params: number
   macs: number
   fileBytes: number
+  peakActivationBytes: number
+  predictedRamBytes: number
+  floorRamBytes: number
   opset: number
   inputs: ReturnType<typeof described>[]
   outputs: ReturnType<typeof described>[]
   ops: Record<string, number>
   units: number
   prunableShare: number
-  groups: ReturnType<typeof groupOf>[]
+  groups: ReturnType<typeof groupsOf>
   unprunable: (Coupling['whole'][number] & { params: number })[]
 }): string {
   const whole = (v: number) => Math.round(v).toLocaleString('en')
@@ -98,6 +104,8 @@ function describe(r: {
       parameters: whole(r.params),
       MACs: whole(r.macs),
       file: show.bytes(r.fileBytes),
+      'activations at their peak': show.bytes(r.peakActivationBytes),
+      'predicted memory': `${show.bytes(r.predictedRamBytes)}, ${show.bytes(r.floorRamBytes)} with one unit a group`,
       opset: r.opset,
       operators: Object.entries(r.ops)
         .sort(([, a], [, b]) => b - a)

@@ -1,29 +1,21 @@
 import { stat, writeFile } from 'node:fs/promises'
-import { formatBytes } from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
 import { Option } from 'commander'
-import { type Cost, costOf } from '../compiler/analysis/index.js'
-import { readModelFile, writeModel, writeModelFile } from '../compiler/onnx/index.js'
-import { criteria, keepShare } from '../compiler/saliency/index.js'
-import {
-  type Check,
-  checkPruning,
-  planOf,
-  prunable,
-  pruned,
-  verifyShapes,
-} from '../compiler/surgery/index.js'
-import { count, type Define, outputOf, share } from './command.js'
+import type { Footprint } from '../compiler/analysis/index.js'
+import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
+import { type PruneOptions, prune } from '../compiler/recipes/index.js'
+import { criteria } from '../compiler/saliency/index.js'
+import type { Check } from '../compiler/surgery/index.js'
+import { count, type Define, outputOf, share, size } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
-import { table } from './output.js'
+import { show, table } from './output.js'
 
-interface Options extends Pick<DataOptions, 'shape'> {
+interface Options extends Pick<PruneOptions, 'keep' | 'macs' | 'params' | 'criterion' | 'round' | 'check'> {
   readonly output: string
-  readonly keep: number
-  readonly criterion: keyof typeof criteria
-  readonly round: number
+  readonly memory?: number
   readonly plan?: string
-  readonly check?: boolean
   readonly seed: number
+  readonly shape?: DataOptions['shape']
   readonly json?: boolean
 }
 
@@ -31,11 +23,14 @@ export const command: Define = (c) => {
   addShapeOption(c)
     .argument('<model>', 'an ONNX file')
     .requiredOption('-o, --output <file>', 'where the pruned model goes')
-    .requiredOption('--keep <share>', 'share of units to keep in each group, for example 0.5', share)
+    .option('--keep <share>', 'keep this share of the units of each group, for example 0.5', share)
+    .option('--macs <share>', 'keep this share of the multiply–accumulates', share)
+    .option('--params <share>', 'keep this share of the parameters', share)
+    .option('--memory <size>', 'prune until the predicted memory is below it, for example 4MB', size)
     .addOption(
       new Option('--criterion <name>', 'how units are ranked').choices(Object.keys(criteria)).default('l1'),
     )
-    .option('--round <n>', 'keep a multiple of so many units', count, 1)
+    .option('--round <n>', 'keep channels in multiples (default: 1 with --keep, otherwise 8)', atLeastOne)
     .option('--plan <file>', 'write what was kept: {initializer: {dimension: [indices]}}')
     .option('--check', 'compare with the original in which the same weights are zero')
     .option('--seed <n>', 'for --criterion random and --check', count, 0)
@@ -47,82 +42,81 @@ network computes exactly what the original computes with those weights at zero. 
 brings it back. 'espalier inspect MODEL' shows the groups and what cannot be pruned.
 
   espalier prune model.onnx -o half.onnx --keep 0.5 --check
-  espalier prune model.onnx -o small.onnx --keep 0.3 --criterion bn-gamma --round 8 --plan plan.json`,
+  espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion bn-gamma
+  espalier prune model.onnx -o small.onnx --memory 4MB --plan plan.json`,
     )
-    .action(prune)
+    .action(run)
 }
 
-async function prune(model: string, options: Options): Promise<void> {
+const stages: Readonly<Record<string, string>> = {
+  analyse: 'finding what can go',
+  choose: 'choosing what goes',
+  prune: 'pruning',
+  check: 'comparing with the zeroed original',
+}
+
+async function run(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const progress = out.progress()
-  const seconds: Record<string, number> = {}
-  const timed = async <T>(name: string, label: string, work: () => T | Promise<T>): Promise<T> => {
-    progress.update(label)
-    const start = performance.now()
-    const result = await work()
-    seconds[name] = (performance.now() - start) / 1000
-    return result
+  const original = await readModelFile(model)
+  const result = await prune(
+    original,
+    { ...options, memoryBytes: options.memory, shapes: options.shape },
+    (stage) => progress.update(stages[stage] ?? stage),
+  ).finally(() => progress.done())
+  const fileBytes = await writeModelFile(result.graph, options.output)
+  if (options.plan) await writePlan(options.plan, result.plan)
+  const report = {
+    before: sized(result.before, (await stat(model)).size, result.units.before),
+    after: sized(result.after, fileBytes, result.units.after),
+    check: result.check,
+    seconds: result.seconds,
   }
-  try {
-    const original = await readModelFile(model)
-    const subject = await timed('analyse', 'finding what can go', () => prunable(original, options.shape))
-    const { coupling } = subject
-    const { removed, graph, shapes } = await timed('prune', 'pruning', async () => {
-      const scores = criteria[options.criterion](coupling, { seed: options.seed })
-      const gone = keepShare(coupling, scores, { share: options.keep, round: options.round })
-      const result = pruned(subject, gone)
-      return { removed: gone, graph: result, shapes: await verifyShapes(subject, gone, result) }
-    })
-    const check: Check | undefined = options.check
-      ? await timed('check', 'checking', () => checkPruning(subject, removed, graph, { seed: options.seed }))
-      : undefined
-    const sized = (cost: Cost, bytes: number) => ({ macs: cost.macs, params: cost.params, fileBytes: bytes })
-    const before = sized(costOf(original, coupling.shapes.dims, coupling.shapes), (await stat(model)).size)
-    const after = sized(costOf(graph, shapes.dims, coupling.shapes), writeModel(graph).length)
-    await writeModelFile(graph, options.output)
-    if (options.plan) await writeFile(options.plan, `${JSON.stringify(planOf(subject, removed))}\n`)
-    const units = coupling.groups.reduce((n, g) => n + g.units.length, 0)
-    progress.done()
-    const result = {
-      before: { ...before, units },
-      after: { ...after, units: units - removed.size },
-      check,
-      seconds,
-    }
-    out.result(result, () => describe(result, options.output))
-  } finally {
-    progress.done()
-  }
+  out.result(report, () => describe(report, options.output))
 }
 
-interface Result {
-  readonly before: Readonly<Record<'macs' | 'params' | 'fileBytes' | 'units', number>>
-  readonly after: Result['before']
+const sized = (f: Footprint, fileBytes: number, units: number) => ({ ...f, fileBytes, units })
+
+async function writePlan(file: string, plan: object): Promise<void> {
+  await writeFile(file, `${JSON.stringify(plan)}\n`).catch((cause: NodeJS.ErrnoException) => {
+    throw new EspalierError('WRITE_FAILED', `cannot write the plan '${file}': ${cause.code}`, { cause })
+  })
+}
+
+function atLeastOne(text: string): number {
+  const n = count(text)
+  if (n < 1) throw new EspalierError('OPTION_INVALID', `'${text}' is not a multiple; write 1 or more`)
+  return n
+}
+
+interface Report {
+  readonly before: ReturnType<typeof sized>
+  readonly after: ReturnType<typeof sized>
   readonly check?: Check
 }
 
-function describe({ before, after, check }: Result, file: string): string {
+function describe({ before, after, check }: Report, file: string): string {
+  const whole = (v: number) => Math.round(v).toLocaleString('en')
+  const bytes = (v: number) => show.bytes(v)
   const rows = [
-    ['units', before.units, after.units],
-    ['parameters', before.params, after.params],
-    ['MACs', before.macs, after.macs],
-    ['file', before.fileBytes, after.fileBytes],
+    ['units', before.units, after.units, whole],
+    ['parameters', before.params, after.params, whole],
+    ['MACs', before.macs, after.macs, whole],
+    ['file', before.fileBytes, after.fileBytes, bytes],
+    ['predicted memory', before.predictedRamBytes, after.predictedRamBytes, bytes],
   ] as const
-  const shown = (name: string, v: number) => (name === 'file' ? formatBytes(v) : v.toLocaleString('en'))
   const lines = [
     table(rows, [
       ['', ([name]) => name],
-      ['before', ([name, was]) => shown(name, was)],
-      ['after', ([name, , is]) => shown(name, is)],
-      ['left', ([, was, is]) => `${((100 * is) / was).toFixed(1)} %`],
+      ['before', ([, was, , format]) => format(was)],
+      ['after', ([, , is, format]) => format(is)],
+      ['left', ([, was, is]) => (was > 0 ? `${((100 * is) / was).toFixed(1)} %` : null)],
     ]),
   ]
   if (check) {
-    lines.push(
-      `exact: outputs differ by at most ${check.maxAbsDiff.toExponential(1)} (scale ${check.scale.toPrecision(3)}) from the zeroed original${
-        check.weak ? '; but these outputs do not depend on the input, so too much may be gone' : ''
-      }`,
-    )
+    const gap = `outputs differ by at most ${check.maxAbsDiff.toExponential(1)} (scale ${check.scale.toPrecision(3)})`
+    const weak = check.weak ? '; but they do not depend on the input: too much may be gone' : ''
+    lines.push(`exact: ${gap} from the zeroed original${weak}`)
   }
   lines.push(`written to ${file}`)
   return lines.join('\n')

@@ -1,0 +1,1 @@
+export { type Amount, type PruneOptions, type PruneResult, prune } from './prune.js'
