@@ -36,6 +36,7 @@ export const catalog: Migration = {
       compilation TEXT,
       digest TEXT NOT NULL,
       figures TEXT NOT NULL,
+      ports TEXT NOT NULL,
       createdAt INTEGER NOT NULL,
       withdrawnAt INTEGER,
       FOREIGN KEY (model, version) REFERENCES modelVersions (model, version)
