@@ -122,7 +122,8 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
 
 /**
  * BatchNormalization in training mode with momentum 0, so that its further outputs are the batch's own mean and
- * (biased) variance. Every layer reads placeholders of its own for the running averages: shared ones corrupt gradients.
+ * (biased) variance. Every layer reads placeholders of its own for the running averages, and its statistics must become outputs of the
+ * graph: otherwise onnxruntime 1.30 lets buffers overlap and gradients are silently wrong.
  */
 export function withBatchStatistics(graph: Graph) {
   const initializers = new Map(graph.initializers)
