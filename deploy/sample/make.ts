@@ -12,7 +12,7 @@ import { digitsNetwork } from './network.js'
  */
 const { values: asked } = parseArgs({
   options: {
-    epochs: { type: 'string', default: '8' },
+    epochs: { type: 'string', default: '5' },
     seed: { type: 'string', default: '1' },
     out: { type: 'string', default: 'deploy/sample/digits' },
   },

@@ -10,6 +10,8 @@ type Entry = readonly [summary: string, load: () => Promise<{ command: Define }>
 const commands: Readonly<Record<string, Entry>> = {
   up: ['start the service: dashboard, HTTP API, MQTT broker, compiler', () => import('./up.js')],
   bench: ['measure latency and memory in fresh processes', () => import('./bench.js')],
+  eval: ['accuracy of a classifier, by class', () => import('./eval.js')],
+  finetune: ['train any classifier, from labels or a teacher', () => import('./finetune.js')],
   inspect: ['describe an ONNX file: cost, groups, what cannot be pruned', () => import('./inspect.js')],
   prune: ['remove whole channels, neurons and heads', () => import('./prune.js')],
   models: ['list, show and register the models of a running service', () => import('./models.js')],
