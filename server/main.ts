@@ -63,7 +63,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     const broker: Broker = config.broker
       ? new OutsideBroker({ url: config.broker, log })
-      : await EmbeddedBroker.create({
+      : new EmbeddedBroker({
           ...{ host, port: config.mqttPort, insecureLan: config.insecureLan, log },
           authenticate: (device, password) => fleet.authenticate(device, password),
         })

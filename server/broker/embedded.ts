@@ -3,7 +3,7 @@ import { EspalierError, encode, servicePresence, type TopicName, topic } from '@
 import { Aedes, type Client, type PublishPacket } from 'aedes'
 import type { Broker, Handler, Logger } from './broker.js'
 import { Intake, Refusals } from './intake.js'
-import { listen, refuseOpenAddress } from './listen.js'
+import { listen, reachableHost, refuseOpenAddress } from './listen.js'
 import { limitPackets } from './packets.js'
 import { mayRetain, maySubscribe, publishable } from './permissions.js'
 import { Session } from './session.js'
@@ -25,6 +25,7 @@ export interface EmbeddedOptions {
 const packetLimits = { maxFirstBytes: 16 * 1024, maxBytes: 512 * 1024 }
 /** CONNACK return codes (MQTT 3.1.1, §3.2.2.3) */
 const identifierRejected = 2
+const serverUnavailable = 3
 const badCredential = 4
 
 /**
@@ -41,7 +42,8 @@ export class EmbeddedBroker implements Broker {
   readonly #sockets = new Set<Socket>()
   readonly #presence: Buffer
 
-  private constructor(options: EmbeddedOptions) {
+  /** @throws BROKER_INSECURE */
+  constructor(options: EmbeddedOptions) {
     refuseOpenAddress(options.host, options.insecureLan ?? false, options.log)
     this.#options = options
     this.#refusals = new Refusals(options.log, options.now)
@@ -57,10 +59,15 @@ export class EmbeddedBroker implements Broker {
         done(null, true)
       },
       authenticate: (client, username, password, done) => {
-        this.#admit(client, username, password).then((returnCode) => {
-          if (returnCode === undefined) done(null, true)
-          else done(Object.assign(new Error('refused'), { returnCode }), false)
-        }, this.#report)
+        const refuse = (returnCode: number) =>
+          done(Object.assign(new Error('refused'), { returnCode }), false)
+        this.#admit(client, username, password).then(
+          (returnCode) => (returnCode === undefined ? done(null, true) : refuse(returnCode)),
+          (err) => {
+            options.log.error({ device: client.id, err }, 'a device could not be admitted')
+            refuse(serverUnavailable)
+          },
+        )
       },
       authorizePublish: (client, packet, done) => {
         this.#take(client, packet).then(() => done(null), done)
@@ -85,14 +92,8 @@ export class EmbeddedBroker implements Broker {
     this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#connect(socket))
   }
 
-  static async create(options: EmbeddedOptions): Promise<EmbeddedBroker> {
-    const broker = new EmbeddedBroker(options)
-    await broker.#aedes.listen()
-    return broker
-  }
-
   get url(): string {
-    const { host } = this.#options
+    const host = reachableHost(this.#options.host)
     const { port } = this.#server.address() as AddressInfo
     return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`
   }
@@ -103,8 +104,14 @@ export class EmbeddedBroker implements Broker {
 
   /** @throws PORT_TAKEN */
   async start(): Promise<void> {
-    await this.retain(topic('servicePresence', {}), this.#presence)
-    await listen(this.#server, this.#options)
+    await this.#aedes.listen()
+    try {
+      await this.retain(topic('servicePresence', {}), this.#presence)
+      await listen(this.#server, this.#options)
+    } catch (thrown) {
+      await this.close()
+      throw thrown
+    }
   }
 
   retain(to: string, payload: Buffer): Promise<void> {
@@ -196,9 +203,5 @@ export class EmbeddedBroker implements Broker {
     const allowed = maySubscribe(client.id, filter)
     if (!allowed) this.#refusals.note(client.id, 'TOPIC_FORBIDDEN', `a device may not subscribe to ${filter}`)
     return allowed && (this.#session(client)?.subscribe(filter) ?? false)
-  }
-
-  readonly #report = (thrown: unknown): void => {
-    this.#options.log.error({ err: thrown }, 'a device could not be admitted')
   }
 }

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { EspalierError } from '@espalier/shared'
 import type { Logger } from './broker.js'
 
@@ -17,6 +18,15 @@ export function refuseOpenAddress(host: string, insecureLan: boolean, log: Logge
     { code: 'BROKER_INSECURE', host },
     'passwords and models cross this network unencrypted (--insecure-lan)',
   )
+}
+
+/** Where others find a server that listens on `host`: for all addresses, the first that is not this machine's own loopback. */
+export function reachableHost(host: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return host
+  const outward = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)
+  return outward?.address ?? '127.0.0.1'
 }
 
 /** @throws PORT_TAKEN */

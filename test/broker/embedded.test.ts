@@ -7,7 +7,7 @@ import { connectDevice, Log, type TestDevice, until } from '../support/mqtt.js'
 
 async function broker(t: Test, options: { probeMs?: number } = {}) {
   const log = new Log()
-  const broker = await EmbeddedBroker.create({
+  const broker = new EmbeddedBroker({
     host: '127.0.0.1',
     port: 0,
     log,
@@ -222,16 +222,15 @@ t.test(
   async (t) => {
     const log = new Log()
     const base = { port: 0, log, authenticate: () => false }
-    await t.rejects(EmbeddedBroker.create({ ...base, host: '0.0.0.0' }), { code: 'BROKER_INSECURE' })
-    await (await EmbeddedBroker.create({ ...base, host: '0.0.0.0', insecureLan: true })).close()
+    t.throws(() => new EmbeddedBroker({ ...base, host: '0.0.0.0' }), { code: 'BROKER_INSECURE' })
+    new EmbeddedBroker({ ...base, host: '0.0.0.0', insecureLan: true })
     t.match(log.codes(), ['BROKER_INSECURE'], 'it warns')
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')
     const address = other.address()
     if (typeof address !== 'object' || !address) return t.fail('no port')
-    const second = await EmbeddedBroker.create({ ...base, host: '127.0.0.1', port: address.port })
+    const second = new EmbeddedBroker({ ...base, host: '127.0.0.1', port: address.port })
     await t.rejects(second.start(), { code: 'PORT_TAKEN', message: new RegExp(String(address.port)) })
-    await second.close()
     other.close()
   },
 )

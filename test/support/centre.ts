@@ -54,7 +54,7 @@ export async function centre(
   const events = new Events()
   const offers: Offer[] = []
   const artifacts = { path: (digest: string) => join(folder, digest) }
-  const broker = await EmbeddedBroker.create({
+  const broker = new EmbeddedBroker({
     host: '127.0.0.1',
     ...{ port, log, now },
     probeMs: 500,
