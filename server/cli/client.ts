@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { type ErrorCode, EspalierError, errorCodes } from '@espalier/shared'
 import type { Command } from 'commander'
-import type { Page } from '../store/paging.js'
+import type { Page } from '../store/index.js'
 
 export interface ServerOptions {
   readonly server: string

@@ -7,7 +7,6 @@ import type { Problem } from './schemas/index.js'
 export const status: Record<ErrorCode, number> = {
   ARTIFACT_DAMAGED: 422,
   ARTIFACT_UNKNOWN: 404,
-  BENCHMARK_FAILED: 422,
   BLOCK_INVALID: 422,
   BUDGET_UNREACHABLE: 422,
   BODY_TOO_LARGE: 413,
@@ -37,7 +36,6 @@ export const status: Record<ErrorCode, number> = {
   DEADLINE_PASSED: 422,
   DEVICE_CONNECTED: 409,
   DEVICE_EXISTS: 409,
-  DEVICE_ID_INVALID: 422,
   DEVICE_UNKNOWN: 404,
   DIMENSION_UNKNOWN: 422,
   DISK_FULL: 507,

@@ -1,7 +1,6 @@
 import { elementCount, floats, type Graph, intAttribute, type Node } from '../graph/index.js'
 import { Builder } from './builder.js'
-import { tapsOf } from './gradients/convolution.js'
-import { windowOf } from './gradients/window.js'
+import { tapsOf, windowOf } from './gradients/index.js'
 import type { Sizes } from './shapes.js'
 
 /** Above so many places in × places out, a depthwise convolution is left to the runtime. */
