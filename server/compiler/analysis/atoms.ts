@@ -120,13 +120,11 @@ export class Atoms {
         for (const p of given) this.freeze(p, reason)
         continue
       }
-      const open = this.#expand(given, new Set([root]))
-      if (open === undefined) {
-        // r = r ∨ x: sound, if coarse, is to let x and r be one.
-        for (const p of given) this.join(p, root)
-        continue
-      }
-      if (open.length === 0) {
+      const { open, containsItself } = this.#expand(given, new Set([root]))
+      if (containsItself) {
+        // r = r ∨ x says that r goes with x: sound, if coarse, is to let them be one.
+        for (const p of open) this.join(p, root)
+      } else if (open.length === 0) {
         const why = given.map((p) => this.reason(p)).find((r) => r !== undefined)
         this.freeze(root, why ?? { text: 'all that it consists of is left whole', node: '', op: '' })
       } else if (open.length === 1) this.join(open[0], root)
@@ -143,23 +141,24 @@ export class Atoms {
     this.#parts = parts
   }
 
-  /** Parts down to primitives, without those that are frozen; undefined if a composite would contain itself. */
-  #expand(given: readonly number[], within: ReadonlySet<number>): number[] | undefined {
+  /** Parts down to primitives, without those that are frozen. */
+  #expand(
+    given: readonly number[],
+    within: ReadonlySet<number>,
+  ): { open: number[]; containsItself: boolean } {
     const open = new Set<number>()
+    let containsItself = false
     for (const p of given) {
       const root = this.find(p)
-      if (within.has(root)) return undefined
-      if (this.#reasons.has(root)) continue
-      const inner = this.#parts.get(root)
-      if (!inner) {
-        open.add(root)
-        continue
+      if (within.has(root)) containsItself = true
+      else if (!this.#reasons.has(root)) {
+        const inner = this.#parts.get(root)
+        const nested = inner && this.#expand(inner, new Set([...within, root]))
+        for (const e of nested?.open ?? [root]) open.add(e)
+        if (nested?.containsItself) containsItself = true
       }
-      const expanded = this.#expand(inner, new Set([...within, root]))
-      if (!expanded) return undefined
-      for (const e of expanded) open.add(e)
     }
-    return [...open]
+    return { open: [...open], containsItself }
   }
 
   /** Makes two ORs equal: what they do not share is joined in pairs, or frozen where it does not pair up. */
