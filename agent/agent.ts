@@ -9,6 +9,7 @@ import {
   encode,
   type Facts,
   facts,
+  formatBytes,
   type ParsedTopic,
   parse,
   publicKeyFrom,
@@ -77,6 +78,7 @@ export class Agent {
   readonly #keeper: Keeper
   #service = { epoch: 0, online: false }
   #progressAt = 0
+  #lastProblem: string | null = null
   #every: NodeJS.Timeout | null = null
   #catalogueTopic: string | null = null
 
@@ -195,7 +197,9 @@ export class Agent {
 
   #offline(error: EspalierError | null): void {
     this.#service = { ...this.#service, online: false }
-    if (error) this.#options.log(`${error.code}: ${error.message}`)
+    const message = error && `${error.code}: ${error.message}`
+    if (message && message !== this.#lastProblem) this.#options.log(message)
+    this.#lastProblem = message
   }
 
   /** A message of the broker's: hostile until it is parsed, and never a reason to stop. */
@@ -275,6 +279,8 @@ export class Agent {
   }
 
   #keepReport(report: Report): void {
+    const { id, p50Ms, measuredRamBytes } = report
+    this.#options.log(`report ${id}: p50 ${p50Ms.toFixed(2)} ms, ${formatBytes(measuredRamBytes)}`)
     try {
       this.#outbox.put(report.id, report)
     } catch (e) {

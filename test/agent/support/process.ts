@@ -64,6 +64,11 @@ export class AgentProcess {
     this.#child = child
   }
 
+  /** The ids of the reports that this agent says it made. */
+  reportIds(): string[] {
+    return [...this.log.matchAll(/ report (\S+): /g)].map(([, id]) => id)
+  }
+
   get pid(): number {
     return this.#child!.pid!
   }
