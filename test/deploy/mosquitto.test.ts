@@ -1,66 +1,7 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, connect as open } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
-import { join, resolve } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { devicePublishes, deviceSubscribes, type TopicName, topic } from '@espalier/shared'
 import mqtt, { type MqttClient } from 'mqtt'
 import t, { type Test } from 'tap'
-
-const missing = spawnSync('mosquitto', ['-h']).error
-const skip = missing && 'mosquitto is not installed'
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address ? address.port : 0
-}
-
-interface Mosquitto {
-  url: string
-  password: (user: string) => string
-}
-
-/** Mosquitto with the configuration of deploy/mosquitto, save for its paths, its port and its user. */
-async function startBroker(t: Test, users: readonly string[]): Promise<Mosquitto> {
-  const folder = await mkdtemp(join(tmpdir(), 'espalier-mosquitto-'))
-  const port = await freePort()
-  execFileSync(process.execPath, ['deploy/compose/secrets.mjs', folder, ...users])
-  const passwords = join(folder, 'mosquitto/passwords')
-  if (userInfo().uid === 0) await chown(passwords, 0, 0) // the broker below keeps this user
-  const config = (await readFile('deploy/mosquitto/mosquitto.conf', 'utf8'))
-    .replace('listener 1883', `listener ${port} 127.0.0.1\nuser ${userInfo().username}`)
-    .replace('/secrets/mosquitto/passwords', passwords)
-    .replace('/mosquitto/config/acl', resolve('deploy/mosquitto/acl'))
-    .replace('/mosquitto/data/', `${folder}/`)
-  await writeFile(join(folder, 'mosquitto.conf'), config)
-  const mosquitto = spawn('mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: 'ignore' })
-  t.teardown(async () => {
-    mosquitto.kill()
-    if (mosquitto.exitCode === null) await once(mosquitto, 'exit')
-    await rm(folder, { recursive: true })
-  })
-  while (!(await listens(port))) {
-    if (mosquitto.exitCode !== null) throw new Error(`mosquitto ended with ${mosquitto.exitCode}`)
-    await wait(20)
-  }
-  return {
-    url: `mqtt://127.0.0.1:${port}`,
-    password: (user) => readFileSync(join(folder, `${user}.password`), 'utf8'),
-  }
-}
-
-const listens = (port: number) =>
-  new Promise<boolean>((resolve) => {
-    const socket = open(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
-    socket.on('connect', () => socket.destroy())
-  })
+import { type Mosquitto, withoutMosquitto as skip, startMosquitto } from './support/mosquitto.js'
 
 async function connect(
   t: Test,
@@ -103,7 +44,7 @@ t.test(
   'a device publishes to its own topics and no other, whatever client id it claims',
   { skip },
   async (t) => {
-    const broker = await startBroker(t, ['espalier', 'pi-1', 'pi-2'])
+    const broker = await startMosquitto(t, ['espalier', 'pi-1', 'pi-2'])
     const service = await connect(t, broker, 'espalier')
     const device = await connect(t, broker, 'pi-1', 'pi-2')
     const topics = ['pi-1', 'pi-2'].flatMap((id) => names.map((name) => topicOf(name, id)))
@@ -115,7 +56,7 @@ t.test(
 )
 
 t.test('a device hears what is for it and for everybody, and nothing for others', { skip }, async (t) => {
-  const broker = await startBroker(t, ['espalier', 'pi-1'])
+  const broker = await startMosquitto(t, ['espalier', 'pi-1'])
   const service = await connect(t, broker, 'espalier')
   const device = await connect(t, broker, 'pi-1')
   const topics = ['pi-1', 'pi-2'].flatMap((id) => names.map((name) => topicOf(name, id)))
@@ -125,7 +66,7 @@ t.test('a device hears what is for it and for everybody, and nothing for others'
 })
 
 t.test('nobody enters without a password', { skip }, async (t) => {
-  const broker = await startBroker(t, ['pi-1'])
+  const broker = await startMosquitto(t, ['pi-1'])
   await connect(t, broker, 'pi-1')
   for (const login of [{}, { username: 'pi-1', password: 'guess' }]) {
     await t.rejects(mqtt.connectAsync(broker.url, { ...login, reconnectPeriod: 0 }), /not authorized/i)
