@@ -1,4 +1,5 @@
 export { type Check, checkPruning } from './check.js'
+export { foldBatchNorm } from './fold-batch-norm.js'
 export { gatherMoves } from './gather-moves.js'
 export { type Plan, type Prunable, planOf, prunable, pruned, verifyShapes } from './prunable.js'
 export { removeUnits, touched, zeroUnits } from './remove-units.js'
