@@ -14,7 +14,10 @@ function useLive(): Live {
 export function useConnection(): Connection {
   const live = useLive()
   const [connection, setConnection] = useState(live.connection)
-  useEffect(() => live.watchConnection(setConnection), [live])
+  useEffect(() => {
+    setConnection(live.connection) // it may have changed since the first rendering
+    return live.watchConnection(setConnection)
+  }, [live])
   return connection
 }
 
@@ -121,6 +124,7 @@ export function useMedia(query: string): boolean {
   useEffect(() => {
     const media = matchMedia(query)
     const follow = () => setHolds(media.matches)
+    follow()
     media.addEventListener('change', follow)
     return () => media.removeEventListener('change', follow)
   }, [query])
