@@ -76,13 +76,15 @@ export async function startService(config: Config, log: Logger): Promise<Service
     })
     new ReportIntake(broker, reports)
     new BlockServer({ broker, artifacts, log, offered: (digest) => catalogues.offered(digest) })
-    const publish = async (model: string, version: number) =>
-      fleet.catalogueChanged(await catalogues.publish(model, version))
+    const publish = (model: string, version: number) =>
+      catalogues.publish(model, version).then(
+        (published) => fleet.catalogueChanged(published),
+        (err) =>
+          log.error({ model, version, err }, 'a catalogue could not be published; the one before stays'),
+      )
     events.watch((event) => {
       if (event.type !== 'variants.changed') return
-      publish(event.model, event.version).catch((err) =>
-        log.error({ err }, 'a catalogue could not be published'),
-      )
+      void publish(event.model, event.version)
     })
 
     const app = await buildApp({

@@ -196,7 +196,8 @@ export class EmbeddedBroker implements Broker {
       throw error
     }
     packet.retain &&= mayRetain(to.name)
-    await this.#intake.take(client.id, to.name, Buffer.from(packet.payload))
+    if (await this.#intake.take(client.id, to.name, Buffer.from(packet.payload))) return
+    throw new EspalierError('INTERNAL', 'the message is not acknowledged, so that it comes again')
   }
 
   #maySubscribe(client: Client, filter: string): boolean {

@@ -21,16 +21,21 @@ export class Intake {
     this.#handlers.set(name, handler)
   }
 
-  /** Hands a message over. Rejects only when it should be sent again. */
-  async take(device: string, name: TopicName, payload: Buffer): Promise<void> {
+  /** Hands a message over. @returns false if it should be sent again, for a reason that is not the message's. */
+  async take(device: string, name: TopicName, payload: Buffer): Promise<boolean> {
     const handler = this.#handlers.get(name)
-    if (!handler || payload.length === 0) return // an empty payload only removes a retained message
+    if (!handler || payload.length === 0) return true // an empty payload only removes a retained message
     try {
       await handler({ device, payload })
+      return true
     } catch (thrown) {
       const error = asEspalierError(thrown)
-      if (ours.has(error.code)) throw error
-      this.#refusals.note(device, error.code, error.message)
+      const again = ours.has(error.code)
+      const what = again
+        ? `${name} could not be taken and is to be sent again: ${error.message}`
+        : error.message
+      this.#refusals.note(device, error.code, what)
+      return !again
     }
   }
 }

@@ -112,12 +112,7 @@ export class OutsideBroker implements Broker {
   #take(name: string, payload: Buffer): void {
     const to = parseTopic(name)
     if (!to || !('device' in to)) return
-    this.#intake.take(to.device, to.name, payload).catch((err) => {
-      this.#options.log.error(
-        { device: to.device, err },
-        'a message could not be handled; the device will send it again',
-      )
-    })
+    void this.#intake.take(to.device, to.name, payload)
   }
 
   #connected(client: MqttClient, withinMs: number): Promise<void> {

@@ -1,26 +1,52 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { existsSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import { type Incoming, OutsideBroker } from '@espalier/server/broker/index.js'
 import { topic } from '@espalier/shared'
 import { Aedes } from 'aedes'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { connectDevice, Log, until } from '../support/mqtt.js'
 
-/** A broker that is not ours to configure. */
-async function foreignBroker() {
-  const aedes = await Aedes.createBroker()
-  const server = createServer(aedes.handle).listen(0, '127.0.0.1')
+/** aedes, as somebody else would run it. */
+async function aedes(t: Test): Promise<string> {
+  const broker = await Aedes.createBroker()
+  const server = createServer(broker.handle).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   t.teardown(async () => {
-    await new Promise<void>((resolve) => aedes.close(resolve))
+    await new Promise<void>((resolve) => broker.close(resolve))
     server.close()
   })
   return `mqtt://127.0.0.1:${port}`
 }
 
-t.test('an outside broker serves as the embedded one does', async (t) => {
-  const url = await foreignBroker()
+/** Eclipse Mosquitto on a free port. */
+async function mosquitto(t: Test, program: string): Promise<string> {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  await new Promise((done) => free.close(done))
+  const file = join(t.testdir(), 'mosquitto.conf')
+  writeFileSync(file, `listener ${port} 127.0.0.1\nallow_anonymous true\n`)
+  const process = spawn(program, ['-c', file], { stdio: 'ignore' })
+  t.teardown(async () => {
+    process.kill()
+    await once(process, 'exit')
+  })
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const up = await new Promise((answer) => {
+      socket.once('connect', () => answer(true)).once('error', () => answer(false))
+    })
+    socket.destroy()
+    if (up) return `mqtt://127.0.0.1:${port}`
+    await new Promise((wait) => setTimeout(wait, 20))
+  }
+}
+
+async function servesAsTheEmbeddedOne(t: Test, url: string): Promise<void> {
   const taken: Incoming[] = []
   const broker = new OutsideBroker({ url, log: new Log() })
   broker.handle('facts', (incoming) => void taken.push(incoming))
@@ -50,7 +76,17 @@ t.test('an outside broker serves as the embedded one does', async (t) => {
   await broker.close()
   const presence = await device.messages('service/presence', 2)
   t.match(JSON.parse(String(presence.at(-1))), { online: false })
-})
+}
+
+t.test('another aedes serves as the embedded broker does', async (t) =>
+  servesAsTheEmbeddedOne(t, await aedes(t)),
+)
+
+const program = ['/usr/sbin/mosquitto', '/usr/bin/mosquitto'].find((path) => existsSync(path))
+const missing = program ? false : 'mosquitto is not installed (apt-get install mosquitto)'
+t.test('Mosquitto serves as the embedded broker does', { skip: missing }, async (t) =>
+  servesAsTheEmbeddedOne(t, await mosquitto(t, String(program))),
+)
 
 t.test('a broker that is not there is named, without its password', async (t) => {
   const broker = new OutsideBroker({ url: 'mqtt://me:hush@127.0.0.1:1', log: new Log(), connectMs: 300 })

@@ -1,7 +1,11 @@
+import { appendFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { openDatabase } from '@espalier/server/store/index.js'
 import { encode, parse, type Report, reports, reportsAck, topic } from '@espalier/shared'
 import t from 'tap'
 import { centre, reportOf } from '../support/centre.js'
 import { connectDevice, type TestDevice } from '../support/mqtt.js'
+import { smallDisk } from '../support/small-disk.js'
 
 const publish = (device: TestDevice, id: string, n: number, list: Report[]) =>
   device.client.publishAsync(topic('reports', { device: id, n }), encode(reports, { reports: list }), {
@@ -180,4 +184,32 @@ t.test('reports are read newest first, page by page', async (t) => {
     telemetry.reports({ limit: 2, cursor: String(first.next) }).items.map(({ id }) => id),
     ['1'],
   )
+})
+
+t.test('with the disk full a report is not acknowledged, and is stored once there is room', async (t) => {
+  const disk = smallDisk(t, '2m')
+  if (!disk) return t.pass('a full disk', { skip: 'mounting a small tmpfs needs root' })
+  const db = openDatabase(join(disk, 'espalier.db'))
+  t.teardown(() => db.close())
+  const { fleet, broker, telemetry, log } = await centre(t, { db })
+  const { password } = fleet.create({ id: 'a' })
+  const ballast = join(disk, 'ballast')
+  t.throws(
+    () => {
+      for (;;) appendFileSync(ballast, Buffer.alloc(4096))
+    },
+    { code: 'ENOSPC' },
+  )
+  const many = Array.from({ length: 60 }, (_, n) => reportOf('a', `r${n}`))
+  const device = await connectDevice(broker.url, 'a', password)
+  const closed = new Promise<void>((resolve) => device.client.once('close', () => resolve()))
+  publish(device, 'a', 1, many).catch(() => undefined)
+  await closed
+  t.ok(log.codes().includes('DISK_FULL'))
+  t.same(telemetry.reports({}).items, [])
+  rmSync(ballast)
+  const again = await connectDevice(broker.url, 'a', password)
+  t.teardown(() => again.client.end(true))
+  await publish(again, 'a', 2, many)
+  t.equal(telemetry.latency({ by: 'device' }).items[0].reports, 60)
 })
