@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, Entry>> = {
   bench: ['measure latency and memory in fresh processes', () => import('./bench.js')],
   eval: ['accuracy of a classifier, by class', () => import('./eval.js')],
   finetune: ['train any classifier, from labels or a teacher', () => import('./finetune.js')],
+  fit: ['prune to budgets of memory or arithmetic, fine-tune, measure', () => import('./fit.js')],
   inspect: ['describe an ONNX file: cost, groups, what cannot be pruned', () => import('./inspect.js')],
   prune: ['remove whole channels, neurons and heads', () => import('./prune.js')],
   models: ['list, show and register the models of a running service', () => import('./models.js')],

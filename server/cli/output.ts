@@ -35,6 +35,11 @@ export class Progress {
     this.#stream = stream
   }
 
+  /** Whether it is drawn on a terminal; elsewhere labels should change rarely. */
+  get live(): boolean {
+    return this.#stream.isTTY
+  }
+
   /** `done` of `total` steps; a total of 0 draws no bar. Redraws at most twenty times a second. */
   update(label: string, done = 0, total = 0): void {
     const changed = label !== this.#label

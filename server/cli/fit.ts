@@ -1,0 +1,143 @@
+import { EspalierError, formatBytes } from '@espalier/shared'
+import { type FitResult, fit, type VariantLimits } from '../compiler/recipes/index.js'
+import { count, type Define, interruption, many, outputOf, positive, share, size } from './command.js'
+import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
+import { show, table } from './output.js'
+
+interface Options extends DataOptions {
+  readonly memory?: number[]
+  readonly macs?: number[]
+  readonly params?: number[]
+  readonly data: string
+  readonly eval?: string
+  readonly output: string
+  readonly epochs: number
+  readonly seed: number
+  readonly round: number
+  readonly criterion?: string
+  readonly lr?: number
+  readonly optimizer?: string
+  readonly batch?: number
+  readonly weightDecay?: number
+  readonly shift?: number
+  readonly flip?: boolean
+  readonly json?: boolean
+}
+
+export const command: Define = (c) => {
+  addDataOptions(c)
+    .argument('<model>', 'an ONNX file: a trained classifier')
+    .option('--memory <size...>', 'memory that a variant may add to a process, one variant each', many(size))
+    .option(
+      '--macs <share...>',
+      "share of the model's multiply–accumulates that a variant may have",
+      many(share),
+    )
+    .option('--params <share...>', "share of the model's parameters that a variant may have", many(share))
+    .requiredOption('--data <spec>', 'data to train and choose on; a tenth is held out')
+    .option('--eval <spec>', 'data to measure accuracy on; decides nothing (default: what was held out)')
+    .requiredOption('-o, --output <folder>', 'where variants and report go')
+    .option('--epochs <n>', 'passes over the data to fine-tune; 0 leaves it out', count, 2)
+    .option('--criterion <name>', 'how units are ranked (default: taylor with labels, else l1)')
+    .option('--round <n>', 'keep multiples of so many channels where possible', count, 8)
+    .option('--seed <n>', 'for everything that draws random numbers', count, 0)
+    .option('--lr <rate>', 'peak learning rate', positive)
+    .option('--optimizer <adam|sgd>', 'how weights are updated', optimizer)
+    .option('--batch <n>', 'samples a step', count)
+    .option('--weight-decay <rate>', 'decoupled weight decay', positive)
+    .option('--shift <pixels>', 'shift training images at random by up to so many', count)
+    .option('--flip', 'mirror training images at random')
+    .addHelpText(
+      'after',
+      `
+Removes channels until each budget holds, measured on this machine, then fine-tunes with the original as teacher.
+The original given the same recipe is the reference: both accuracies are printed. With several kinds of limit
+each variant meets all of them. report.md in the folder says what was removed, and how to repeat it.
+
+  espalier fit model.onnx --memory 4MB --memory 2MB --data images:train --eval images:test -o variants
+  espalier fit model.onnx --macs 0.5 --data idx:x.gz,y.gz#first=10000 -o variants --epochs 5`,
+    )
+    .action(run)
+}
+
+async function run(model: string, options: Options): Promise<void> {
+  const out = outputOf(options)
+  const progress = out.progress()
+  const { lr, optimizer, batch, weightDecay, shift, flip } = options
+  const result = await fit(
+    {
+      model,
+      out: options.output,
+      data: options.data,
+      eval: options.eval,
+      variants: variantsOf(options),
+      load: loadOptionsOf(options),
+      criterion: options.criterion,
+      round: options.round,
+      epochs: options.epochs,
+      seed: options.seed,
+      training: { lr, optimizer: optimizer as 'adam' | 'sgd' | undefined, batch, weightDecay, shift, flip },
+    },
+    ({ stage, done, total, message, variant }) =>
+      progress.update(
+        progress.live ? `${variant ?? ''} ${message ?? stage}` : `${variant ?? ''} ${stage}`,
+        done,
+        total,
+      ),
+    interruption(),
+  ).finally(() => progress.done())
+  const { report: _, ...numbers } = result
+  out.result(numbers, () => describe(result, options.output))
+}
+
+/** One variant for each value of the kind that has most; a kind with one value holds for all. */
+function variantsOf({ memory = [], macs = [], params = [] }: Options): VariantLimits[] {
+  const n = Math.max(memory.length, macs.length, params.length)
+  const pick = (values: number[], i: number) => (values.length === 1 ? values[0] : values[i])
+  for (const values of [memory, macs, params]) {
+    if (values.length > 1 && values.length !== n)
+      throw new EspalierError(
+        'OPTION_INVALID',
+        `${n} variants cannot take ${values.length} values of another limit; give one value for all, or ${n}`,
+      )
+  }
+  return Array.from({ length: n }, (_, i) => ({
+    memoryBytes: pick(memory, i),
+    macs: pick(macs, i),
+    params: pick(params, i),
+  }))
+}
+
+function optimizer(text: string): string {
+  if (text === 'adam' || text === 'sgd') return text
+  throw new EspalierError('OPTION_INVALID', `'${text}' is not an optimizer: adam or sgd`)
+}
+
+function describe({ dense, variants, seconds }: FitResult, folder: string): string {
+  const rows = [
+    { ...dense, name: 'dense', memoryBudgetBytes: null, top1Pruned: null, agreement: null },
+    ...variants,
+  ]
+  return [
+    table(rows, [
+      ['variant', (v) => v.name],
+      ['budget', (v) => show.bytes(v.memoryBudgetBytes)],
+      ['memory', (v) => show.bytes(v.measuredRamBytes)],
+      ['predicted', (v) => show.bytes(v.predictedRamBytes)],
+      ['MACs', (v) => show.percent(v.macs / dense.macs)],
+      ['parameters', (v) => show.percent(v.params / dense.params)],
+      ['file', (v) => show.bytes(v.fileBytes)],
+      ['p50', (v) => show.ms(v.p50Ms)],
+      ['top-1 pruned', (v) => show.percent(v.top1Pruned)],
+      ['top-1', (v) => show.percent(v.top1)],
+      ['agreement', (v) => show.percent(v.agreement)],
+    ]),
+    '',
+    `The dense network given the same recipe: top-1 ${show.percent(dense.top1Reference) ?? '–'} on ${dense.n} samples.`,
+    `With one channel in every group it needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
+    ...variants.flatMap((v) =>
+      v.unused ? [`${v.name} uses less than 85 % of its budget: ${v.unused}.`] : [],
+    ),
+    `Written to ${folder} in ${Math.round(seconds)} s; report.md says what was removed and how to repeat it.`,
+  ].join('\n')
+}

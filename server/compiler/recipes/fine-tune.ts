@@ -1,0 +1,44 @@
+import type { Dataset } from '../data/index.js'
+import type { Graph } from '../graph/index.js'
+import { evaluate } from '../runtime/index.js'
+import { type TrainOptions, type TrainProgress, train } from '../train/index.js'
+
+export interface FineTuned {
+  readonly graph: Graph
+  /** Whether training made it better on what was held out; where it did not, the graph is as it came. */
+  readonly better: boolean
+}
+
+/**
+ * Fine-tunes by cross-entropy and by distillation from the dense network (Hinton et al. 2015, "Distilling the Knowledge
+ * in a Neural Network"), and keeps the result only if it does better on samples held out: by top-1, then by loss,
+ * without labels by agreement with the teacher.
+ */
+export async function fineTune(
+  graph: Graph,
+  teacher: Graph,
+  data: { readonly rest: Dataset; readonly held: Dataset },
+  options: Omit<TrainOptions, 'teacher'>,
+  on: (p: TrainProgress) => void,
+  signal?: AbortSignal,
+): Promise<FineTuned> {
+  const { graph: tuned } = await train(
+    graph,
+    data.rest,
+    { ...options, teacher: { graph: teacher } },
+    on,
+    signal,
+  )
+  const held = await labelled(data.held, teacher, signal)
+  const before = await evaluate(graph, held, { signal })
+  const now = await evaluate(tuned, held, { signal })
+  const gain = (now.top1 ?? 0) - (before.top1 ?? 0)
+  const better = gain > 0 || (gain === 0 && (now.loss ?? 0) < (before.loss ?? 0))
+  return { graph: better ? tuned : graph, better }
+}
+
+/** Unlabelled samples take the teacher's answers for labels. */
+async function labelled(data: Dataset, teacher: Graph, signal?: AbortSignal): Promise<Dataset> {
+  if (data.labels) return data
+  return { ...data, labels: (await evaluate(teacher, data, { signal })).predictions }
+}

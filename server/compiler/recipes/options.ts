@@ -1,0 +1,107 @@
+import type { MemoryMeasurement } from '@espalier/shared/measure/index.js'
+import type { LoadOptions } from '../data/index.js'
+import type { TrainOptions } from '../train/index.js'
+
+/** Limits of one variant; those given hold together. */
+export interface VariantLimits {
+  /** Memory in bytes, as the product's terms define it. */
+  readonly memoryBytes?: number
+  /** Share of the dense network's multiply–accumulates, 0 to 1. */
+  readonly macs?: number
+  /** Share of the dense network's parameters, 0 to 1. */
+  readonly params?: number
+}
+
+export interface FitOptions {
+  /** Path of the dense ONNX file. */
+  readonly model: string
+  /** Folder that receives variants and report; made if it is not there. */
+  readonly out: string
+  /** Data spec to train, choose and calibrate on; a tenth is held out. */
+  readonly data: string
+  /** Data spec to measure accuracy on; what was held out if not given. It decides nothing. */
+  readonly eval?: string
+  /** One entry a variant. */
+  readonly variants: readonly VariantLimits[]
+  readonly load?: Pick<LoadOptions, 'mean' | 'std' | 'scale' | 'layout' | 'shapes'>
+  /** How units are ranked; `taylor` where data have labels, else `l1`. */
+  readonly criterion?: string
+  /** Dimensions stay multiples of it where they can; 8 by default. */
+  readonly round?: number
+  /** Passes over the data when fine-tuning; 2 by default, 0 leaves it out. */
+  readonly epochs?: number
+  /** Further options of fine-tuning. */
+  readonly training?: Pick<TrainOptions, 'lr' | 'optimizer' | 'batch' | 'shift' | 'flip' | 'weightDecay'>
+  /** 0 by default. */
+  readonly seed?: number
+}
+
+export interface Progress {
+  readonly stage: string
+  readonly done: number
+  readonly total: number
+  readonly message?: string
+  /** Name of the variant that the stage is about. */
+  readonly variant?: string
+  /** While training: mean loss, and share of training samples answered rightly, since the last progress. */
+  readonly loss?: number
+  readonly accuracy?: number | null
+}
+
+/** Accuracies on the evaluation data: shares of `n` samples; null where they have no labels. */
+export interface Accuracy {
+  readonly n: number
+  readonly top1: number | null
+  readonly classes: readonly { readonly name: string; readonly n: number; readonly right: number }[]
+}
+
+export interface Sizes {
+  readonly macs: number
+  readonly params: number
+  readonly fileBytes: number
+  readonly predictedRamBytes: number
+  readonly measuredRamBytes: number
+  readonly memory: Pick<MemoryMeasurement, 'processes' | 'medianRamBytes' | 'spreadRamBytes'>
+  readonly p50Ms: number
+  readonly p90Ms: number | null
+  readonly p95Ms: number | null
+}
+
+export interface DenseResult extends Sizes, Accuracy {
+  /** The dense network given the same recipe, data and seed: the reference of every variant's accuracy. */
+  readonly top1Reference: number | null
+  /** Memory of the same network with one channel in every group, measured. */
+  readonly floorRamBytes: number
+}
+
+export interface GroupResult {
+  readonly label: string
+  readonly kept: number
+  readonly of: number
+}
+
+export interface VariantResult extends Sizes, Accuracy {
+  readonly name: string
+  readonly file: string
+  readonly limits: VariantLimits
+  readonly memoryBudgetBytes: number | null
+  /** Bytes that travel. */
+  readonly artifactBytes: number
+  /** Right after pruning, before fine-tuning. */
+  readonly top1Pruned: number | null
+  /** Share of samples answered as the dense network answers them. */
+  readonly agreement: number
+  readonly groups: readonly GroupResult[]
+  /** Where measured memory is below 85 % of its budget: why it could not be used. */
+  readonly unused?: string
+  /** What was done, in words. */
+  readonly recipe: string
+}
+
+export interface FitResult {
+  readonly dense: DenseResult
+  readonly variants: readonly VariantResult[]
+  readonly seconds: number
+  /** For people, in Markdown. */
+  readonly report: string
+}

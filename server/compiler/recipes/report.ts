@@ -1,0 +1,160 @@
+import { formatBytes } from '@espalier/shared'
+import type { FitOptions, FitResult, VariantResult } from './options.js'
+
+/** What was done and what came of it, in Markdown: variants, what went where, accuracy by class, how to repeat it. */
+export function markdown(
+  { dense, variants, seconds }: Omit<FitResult, 'report'>,
+  options: FitOptions,
+  criterion: string,
+): string {
+  const percent = (v: number | null) => (v === null ? '–' : `${(100 * v).toFixed(2)} %`)
+  const ms = (v: number | null) => (v === null ? '–' : v.toFixed(2))
+  const count = (v: number) => Math.round(v).toLocaleString('en')
+  const row = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`
+  const head = (cells: readonly string[]) => [
+    row(cells),
+    row(cells.map((_, i) => (i === 0 ? '---' : '---:'))),
+  ]
+  const lines = [
+    `# ${variants.length} variants of ${options.model}`,
+    '',
+    ...head([
+      '',
+      'budget',
+      'memory',
+      'predicted',
+      'MACs',
+      'parameters',
+      'file',
+      'p50 ms',
+      'top-1 pruned',
+      'top-1',
+      'agreement',
+    ]),
+    row([
+      'dense',
+      '–',
+      formatBytes(dense.measuredRamBytes),
+      formatBytes(dense.predictedRamBytes),
+      count(dense.macs),
+      count(dense.params),
+      formatBytes(dense.fileBytes),
+      ms(dense.p50Ms),
+      '–',
+      percent(dense.top1),
+      '–',
+    ]),
+    ...variants.map((v) =>
+      row([
+        v.name,
+        v.memoryBudgetBytes === null ? '–' : formatBytes(v.memoryBudgetBytes),
+        formatBytes(v.measuredRamBytes),
+        formatBytes(v.predictedRamBytes),
+        count(v.macs),
+        count(v.params),
+        formatBytes(v.fileBytes),
+        ms(v.p50Ms),
+        percent(v.top1Pruned),
+        percent(v.top1),
+        percent(v.agreement),
+      ]),
+    ),
+    '',
+    `The reference, the dense network given the same recipe: top-1 ${percent(dense.top1Reference)}.`,
+    `Accuracy on ${dense.n} samples of ${options.eval ?? `what was held out of ${options.data}`}.`,
+    `Memory is what the model adds to the runtime's base, the largest of five fresh processes. With one channel in`,
+    `every group this network needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
+    ...variants.flatMap((v) =>
+      v.unused ? [`${v.name} uses less than 85 % of its budget: ${v.unused}.`] : [],
+    ),
+    '',
+    '## What was kept',
+    '',
+    ...head(['group', 'dense', ...variants.map((v) => v.name)]),
+    ...(variants[0]?.groups ?? []).map((g, i) =>
+      row([g.label, g.of, ...variants.map((v) => v.groups[i].kept)]),
+    ),
+    '',
+    ...byClass(dense.classes, variants, head, row, percent),
+    '## How to repeat it',
+    '',
+    ...variants.map((v) => `- ${v.name}: ${v.recipe}`),
+    '',
+    '```sh',
+    command(options, criterion),
+    '```',
+    '',
+    `It took ${Math.round(seconds)} s.`,
+    '',
+  ]
+  return lines.join('\n')
+}
+
+function byClass(
+  classes: FitResult['dense']['classes'],
+  variants: readonly VariantResult[],
+  head: (cells: readonly string[]) => string[],
+  row: (cells: readonly (string | number)[]) => string,
+  percent: (v: number | null) => string,
+): string[] {
+  if (classes.length === 0) return []
+  const share = (c: { n: number; right: number } | undefined) => percent(c && c.n > 0 ? c.right / c.n : null)
+  return [
+    '## Accuracy by class',
+    '',
+    ...head(['class', 'samples', 'dense', ...variants.map((v) => v.name)]),
+    ...classes.map((c, i) => row([c.name, c.n, share(c), ...variants.map((v) => share(v.classes[i]))])),
+    '',
+  ]
+}
+
+/** The command that repeats a run. */
+function command(
+  { model, out, data, eval: judge, variants, load = {}, ...rest }: FitOptions,
+  criterion: string,
+): string {
+  const quote = (text: string) => (/^[\w./:,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+  const given = (name: string, values: readonly (number | string | undefined)[] | undefined) => {
+    const said = values?.filter((v) => v !== undefined) ?? []
+    return said.length > 0 ? [`--${name}`, ...said.map(String)] : []
+  }
+  const { lr, optimizer, batch, shift, flip, weightDecay } = rest.training ?? {}
+  return [
+    ...['espalier', 'fit', model],
+    ...given(
+      'memory',
+      variants.map((v) => v.memoryBytes),
+    ),
+    ...given(
+      'macs',
+      variants.map((v) => v.macs),
+    ),
+    ...given(
+      'params',
+      variants.map((v) => v.params),
+    ),
+    ...given('data', [data]),
+    ...given('eval', [judge]),
+    ...given('scale', [load.scale]),
+    ...given('mean', load.mean),
+    ...given('std', load.std),
+    ...given('layout', [load.layout]),
+    ...given(
+      'shape',
+      Object.entries(load.shapes ?? {}).map(([name, dims]) => `${name}=${dims.join(',')}`),
+    ),
+    ...given('criterion', [criterion]),
+    ...given('round', [rest.round]),
+    ...given('epochs', [rest.epochs]),
+    ...given('seed', [rest.seed]),
+    ...given('lr', [lr]),
+    ...given('optimizer', [optimizer]),
+    ...given('batch', [batch]),
+    ...given('weight-decay', [weightDecay]),
+    ...given('shift', [shift]),
+    ...(flip ? ['--flip'] : []),
+    ...given('o', [out]),
+  ]
+    .map((word) => (word === '--o' ? '-o' : quote(word)))
+    .join(' ')
+}
