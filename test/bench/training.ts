@@ -14,7 +14,7 @@ export default async function training(options: Readonly<Record<string, string>>
   const batch = Number(options.batch ?? 64)
   const networks = {
     sample: () => readModelFile('deploy/sample/digits.onnx'),
-    lenet5: async () => lenet5(random(1)),
+    lenet5: async () => lenet5(),
     resnet20: () => readModelFile('../shared/models/resnet20-cifar10.onnx'),
   }
   const shapes = { sample: [1, 28, 28], lenet5: [1, 28, 28], resnet20: [3, 32, 32] }
@@ -29,7 +29,12 @@ export default async function training(options: Readonly<Record<string, string>>
   return { steps, batch, imagesPerSecond: speeds }
 }
 
-async function speed(graph: Parameters<typeof trainHere>[0], dims: readonly number[], steps: number, batch: number) {
+async function speed(
+  graph: Parameters<typeof trainHere>[0],
+  dims: readonly number[],
+  steps: number,
+  batch: number,
+) {
   const next = random(1)
   const count = batch * 2
   const values = Float32Array.from({ length: count * sampleSize({ dims }) }, next)

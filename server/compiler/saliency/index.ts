@@ -7,5 +7,7 @@ import { random } from './random.js'
 export { type Criterion, normalised, type SaliencyOptions } from './criterion.js'
 export { keepShare } from './keep-share.js'
 
+export { type TaylorOptions, taylor } from './taylor.js'
+
 /** Criteria that need nothing but the weights, by the names of the command line. */
 export const criteria = { 'bn-gamma': bnGamma, l1, l2, random } as const satisfies Record<string, Criterion>
