@@ -20,6 +20,7 @@ interface Waiting {
  */
 export class ReportStore {
   #waiting: Waiting[] = []
+  #rows = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(
@@ -32,8 +33,8 @@ export class ReportStore {
   add(reports: readonly Report[]): Promise<void> {
     return new Promise((stored, failed) => {
       this.#waiting.push({ reports, stored, failed })
-      const rows = this.#waiting.reduce((n, waiting) => n + waiting.reports.length, 0)
-      if (rows >= batchRows) this.flush()
+      this.#rows += reports.length
+      if (this.#rows >= batchRows) this.flush()
       else this.#timer ??= setTimeout(() => this.flush(), batchMs)
     })
   }
@@ -44,6 +45,7 @@ export class ReportStore {
     this.#timer = undefined
     const batch = this.#waiting
     this.#waiting = []
+    this.#rows = 0
     try {
       const added = this.#insert(batch.flatMap(({ reports }) => reports))
       for (const { stored } of batch) stored()
