@@ -44,7 +44,7 @@ export function ProgressBar({ label, done, total }: ProgressProps) {
   const share = total > 0 ? Math.min(1, done / total) : 0
   return (
     <div
-      class="progress"
+      class={total > 0 ? 'progress' : 'progress open-ended'}
       role="progressbar"
       aria-label={label}
       aria-valuemin={0}
