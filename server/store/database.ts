@@ -1,15 +1,9 @@
 import { EspalierError } from '@espalier/shared'
 import SQLite from 'better-sqlite3'
+import type { Migration } from './migration.js'
 import { migrations } from './migrations/index.js'
 
 export type Database = SQLite.Database
-
-/** One step of the schema. Numbers rise, may have gaps, and are never reused; a landed step never changes. */
-export interface Migration {
-  readonly number: number
-  readonly name: string
-  readonly sql: string
-}
 
 /**
  * Opens (or makes) the service's database and brings its schema up to date, each step in a transaction.

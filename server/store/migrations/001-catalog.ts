@@ -1,4 +1,4 @@
-import type { Migration } from '../database.js'
+import type { Migration } from '../migration.js'
 
 /** Times are milliseconds since 1970; digests are lower-case hex SHA-256. */
 export const catalog: Migration = {

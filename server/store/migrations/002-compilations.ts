@@ -1,4 +1,4 @@
-import type { Migration } from '../database.js'
+import type { Migration } from '../migration.js'
 
 export const compilations: Migration = {
   number: 2,

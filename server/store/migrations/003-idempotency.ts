@@ -1,4 +1,4 @@
-import type { Migration } from '../database.js'
+import type { Migration } from '../migration.js'
 
 /** `status` is null while the first request is still being answered. */
 export const idempotency: Migration = {

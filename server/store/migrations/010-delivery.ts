@@ -1,4 +1,4 @@
-import type { Migration } from '../database.js'
+import type { Migration } from '../migration.js'
 
 /** The catalogue of each model version as last signed; `withdrawn` lists digests that were offered before. */
 export const delivery: Migration = {

@@ -1,4 +1,4 @@
-import type { Migration } from '../database.js'
+import type { Migration } from '../migration.js'
 
 /** What devices said last (facts, reported) is kept as they said it. A password is kept as its SHA-256. */
 export const fleet: Migration = {

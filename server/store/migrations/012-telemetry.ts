@@ -1,4 +1,4 @@
-import type { Migration } from '../database.js'
+import type { Migration } from '../migration.js'
 
 /** `at` is when the device says it measured, if its clock can be right, or else when the report came. */
 export const telemetry: Migration = {

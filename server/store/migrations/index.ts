@@ -1,4 +1,4 @@
-import type { Migration } from '../database.js'
+import type { Migration } from '../migration.js'
 import { catalog } from './001-catalog.js'
 import { compilations } from './002-compilations.js'
 import { idempotency } from './003-idempotency.js'
