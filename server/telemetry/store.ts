@@ -46,13 +46,15 @@ export class ReportStore {
     const batch = this.#waiting
     this.#waiting = []
     this.#rows = 0
+    let added: Report[]
     try {
-      const added = this.#insert(batch.flatMap(({ reports }) => reports))
-      for (const { stored } of batch) stored()
-      for (const { device, id } of added) this.events.emit({ type: 'report.stored', device, report: id })
+      added = this.#insert(batch.flatMap(({ reports }) => reports))
     } catch (thrown) {
       for (const { failed } of batch) failed(storeError(thrown))
+      return
     }
+    for (const { stored } of batch) stored()
+    for (const { device, id } of added) this.events.emit({ type: 'report.stored', device, report: id })
   }
 
   /** The latest of a device on a variant. */

@@ -157,6 +157,29 @@ t.test('a packet that announces megabytes ends the connection before they are ga
   t.match(log.codes(), ['MESSAGE_TOO_LARGE'])
 })
 
+t.test('packets that come a byte at a time are measured all the same', async (t) => {
+  const { broker: b, log } = await broker(t)
+  const socket = connect({ port: Number(new URL(b.url).port), noDelay: true })
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  const trickle = async (bytes: Buffer) => {
+    for (const byte of bytes) {
+      socket.write(Buffer.from([byte]))
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+  await trickle(rawConnect('a', 'secret of a'))
+  const [connack] = await once(socket, 'data')
+  t.same(connack, Buffer.from([0x20, 2, 0, 0]))
+  await trickle(Buffer.from([0xc0, 0]))
+  const [pong] = await once(socket, 'data')
+  t.same(pong, Buffer.from([0xd0, 0]))
+  const closed = once(socket, 'close')
+  await trickle(Buffer.from([0x30, 0x80, 0x80, 0x28]))
+  await closed
+  t.match(log.codes(), ['MESSAGE_TOO_LARGE'])
+})
+
 t.test('noise instead of MQTT ends that connection and no other', async (t) => {
   const { broker: b, join } = await broker(t)
   const device = await join('a')
