@@ -67,9 +67,12 @@ export class ArtifactStore {
       },
     })
     try {
-      await pipeline(source, meter, createWriteStream(path, { flags: 'wx', flush: true }))
+      // The source is not destroyed with the rest: a request that is refused is still answered, on a whole connection.
+      const chunks = source.iterator({ destroyOnReturn: false })
+      await pipeline(chunks, meter, createWriteStream(path, { flags: 'wx', flush: true }))
     } catch (thrown) {
       await rm(path, { force: true })
+      source.resume() // only now: the iterator lets go of the stream a tick later
       throw uploadError(thrown)
     }
     return this.#staged(path, hash.digest('hex'), bytes)

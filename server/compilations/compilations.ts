@@ -21,6 +21,7 @@ import {
   storeError,
 } from '../store/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
+import { limitsOf } from './limits.js'
 import { Queue } from './queue.js'
 import { StageLog } from './stages.js'
 
@@ -105,9 +106,7 @@ export class Compilations {
 
   /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, REQUEST_INVALID */
   create(request: NewCompilation): Compilation {
-    if (!request.memoryBytes && !request.macs && !request.params) {
-      throw new EspalierError('REQUEST_INVALID', 'say what to compile for: memoryBytes, macs or params')
-    }
+    limitsOf(request)
     const { version } = this.#o.models.version(request.model, request.version)
     const data = this.#o.datasets.get(request.data)
     if (request.eval !== undefined && this.#o.datasets.get(request.eval).spec === data.spec) {
@@ -195,12 +194,13 @@ export class Compilations {
 
   #job({ model, version, request }: Compilation, out: string): Job {
     const { digest } = this.#o.models.version(model, version)
-    const { memoryBytes, macs, params, criterion, epochs, seed } = request
+    const { criterion, epochs, seed } = request
     return {
       model: this.#o.artifacts.path(digest),
       data: this.#o.datasets.get(request.data).spec,
       eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
-      ...{ memoryBytes, macs, params, criterion, epochs, seed, out },
+      variants: limitsOf(request),
+      ...{ criterion, epochs, seed, out },
     }
   }
 

@@ -1,13 +1,12 @@
 import type { CompilationProgress, VariantFigures, VariantPorts } from '../http/schemas/index.js'
+import type { Limits } from './limits.js'
 
-/** What the worker is told. Budgets as in the request; paths and specs on this machine. */
+/** What the worker is told: paths and specs are of this machine. */
 export interface Job {
   readonly model: string
   readonly data: string
   readonly eval?: string
-  readonly memoryBytes?: readonly number[]
-  readonly macs?: readonly number[]
-  readonly params?: readonly number[]
+  readonly variants: readonly Limits[]
   readonly criterion?: string
   readonly epochs?: number
   readonly seed?: number

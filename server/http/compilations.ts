@@ -11,7 +11,7 @@ const tags = ['compilations']
 
 export const compilations: FastifyPluginAsyncTypebox<CompilationsPart> = async (app, { compilations }) => {
   app.get(
-    '/',
+    '',
     {
       schema: {
         tags,
@@ -24,7 +24,7 @@ export const compilations: FastifyPluginAsyncTypebox<CompilationsPart> = async (
   )
 
   app.post(
-    '/',
+    '',
     {
       schema: {
         tags,

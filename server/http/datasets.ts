@@ -12,7 +12,7 @@ const tags = ['datasets']
 
 export const datasets: FastifyPluginAsyncTypebox<DatasetsPart> = async (app, { datasets }) => {
   app.get(
-    '/',
+    '',
     {
       schema: { tags, summary: 'List datasets', querystring: PageQuery, response: { 200: PageOf(Dataset) } },
     },
@@ -20,7 +20,7 @@ export const datasets: FastifyPluginAsyncTypebox<DatasetsPart> = async (app, { d
   )
 
   app.post(
-    '/',
+    '',
     {
       schema: {
         tags,

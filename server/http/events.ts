@@ -26,7 +26,7 @@ export const events: FastifyPluginAsyncTypebox<EventsPart> = async (app, { event
   })
 
   app.get(
-    '/',
+    '',
     {
       schema: {
         tags: ['events'],

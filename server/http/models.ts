@@ -14,13 +14,13 @@ const tags = ['models']
 
 export const models: FastifyPluginAsyncTypebox<ModelsPart> = async (app, { models, artifacts }) => {
   app.get(
-    '/',
+    '',
     { schema: { tags, summary: 'List models', querystring: PageQuery, response: { 200: PageOf(Model) } } },
     async ({ query }) => models.list(query),
   )
 
   app.post(
-    '/',
+    '',
     { schema: { tags, summary: 'Register a model', body: NewModel, response: { 201: Model } } },
     async ({ body }, reply) => reply.code(201).send(models.create(body)),
   )

@@ -19,7 +19,7 @@ const tags = ['variants']
 
 export const variants: FastifyPluginAsyncTypebox<VariantsPart> = async (app, { variants, artifacts }) => {
   app.get(
-    '/',
+    '',
     {
       schema: {
         tags,

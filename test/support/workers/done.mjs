@@ -6,7 +6,7 @@ import { serve } from '@espalier/server/child/index.js'
 serve(async (job, tell) => {
   tell({ stage: 'prune', done: 1, total: 2 })
   const file = join(job.out, 'variant.onnx')
-  writeFileSync(file, `variant of ${job.memoryBytes}`)
+  writeFileSync(file, `variant of ${job.variants[0].memoryBytes}`)
   const unknown = {
     macs: null,
     params: null,
@@ -18,7 +18,7 @@ serve(async (job, tell) => {
   }
   const figures = {
     ...unknown,
-    memoryBudgetBytes: job.memoryBytes[0],
+    memoryBudgetBytes: job.variants[0].memoryBytes,
     fileBytes: 1,
     artifactBytes: 1,
     predictedRamBytes: null,
