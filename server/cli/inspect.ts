@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { type Coupling, costOf, footprintOf, type Group } from '../compiler/analysis/index.js'
-import { elementCount, type Graph, type Value } from '../compiler/graph/index.js'
+import { elementCount, type Value } from '../compiler/graph/index.js'
 import { readModelFile } from '../compiler/onnx/index.js'
 import { prunable } from '../compiler/surgery/index.js'
 import { type Define, outputOf } from './command.js'

@@ -2,34 +2,34 @@ import { stat, writeFile } from 'node:fs/promises'
 import { EspalierError } from '@espalier/shared'
 import { Option } from 'commander'
 import type { Footprint } from '../compiler/analysis/index.js'
+import { loadDataset } from '../compiler/data/index.js'
 import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
-import { type PruneOptions, prune } from '../compiler/recipes/index.js'
-import { criteria } from '../compiler/saliency/index.js'
+import { criterionNames, type PruneOptions, prune } from '../compiler/recipes/index.js'
 import type { Check } from '../compiler/surgery/index.js'
 import { count, type Define, outputOf, share, size } from './command.js'
-import { addShapeOption, type DataOptions } from './data-options.js'
+import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { show, table } from './output.js'
 
-interface Options extends Pick<PruneOptions, 'keep' | 'macs' | 'params' | 'criterion' | 'round' | 'check'> {
+type Passed = Pick<PruneOptions, 'keep' | 'macs' | 'params' | 'criterion' | 'round' | 'check'>
+interface Options extends Passed, DataOptions {
+  readonly data?: string
   readonly output: string
   readonly memory?: number
   readonly plan?: string
   readonly seed: number
-  readonly shape?: DataOptions['shape']
   readonly json?: boolean
 }
 
 export const command: Define = (c) => {
-  addShapeOption(c)
+  addDataOptions(c)
     .argument('<model>', 'an ONNX file')
     .requiredOption('-o, --output <file>', 'where the pruned model goes')
     .option('--keep <share>', 'keep this share of the units of each group, for example 0.5', share)
     .option('--macs <share>', 'keep this share of the multiply–accumulates', share)
     .option('--params <share>', 'keep this share of the parameters', share)
     .option('--memory <size>', 'prune until the predicted memory is below it, for example 4MB', size)
-    .addOption(
-      new Option('--criterion <name>', 'how units are ranked').choices(Object.keys(criteria)).default('l1'),
-    )
+    .addOption(new Option('--criterion <name>', 'how units are ranked').choices(criterionNames).default('l1'))
+    .option('--data <D>', 'labelled data, for --criterion taylor')
     .option('--round <n>', 'keep channels in multiples (default: 1 with --keep, otherwise 8)', atLeastOne)
     .option('--plan <file>', 'write what was kept: {initializer: {dimension: [indices]}}')
     .option('--check', 'compare with the original in which the same weights are zero')
@@ -43,6 +43,7 @@ brings it back. 'espalier inspect MODEL' shows the groups and what cannot be pru
 
   espalier prune model.onnx -o half.onnx --keep 0.5 --check
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion bn-gamma
+  espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion taylor --data images:photos/train
   espalier prune model.onnx -o small.onnx --memory 4MB --plan plan.json`,
     )
     .action(run)
@@ -50,6 +51,7 @@ brings it back. 'espalier inspect MODEL' shows the groups and what cannot be pru
 
 const stages: Readonly<Record<string, string>> = {
   analyse: 'finding what can go',
+  rank: 'ranking units',
   choose: 'choosing what goes',
   prune: 'pruning',
   check: 'comparing with the zeroed original',
@@ -59,9 +61,10 @@ async function run(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const progress = out.progress()
   const original = await readModelFile(model)
+  const data = options.data ? await loadDataset(original, options.data, loadOptionsOf(options)) : undefined
   const result = await prune(
     original,
-    { ...options, memoryBytes: options.memory, shapes: options.shape },
+    { ...options, data, memoryBytes: options.memory, shapes: options.shape },
     (stage) => progress.update(stages[stage] ?? stage),
   ).finally(() => progress.done())
   const fileBytes = await writeModelFile(result.graph, options.output)

@@ -2,7 +2,7 @@ import { EspalierError } from '@espalier/shared'
 import { type Footprint, footprintOf, type InputShapes, type Unit } from '../analysis/index.js'
 import { allocate, type Resource, thinning } from '../budget/index.js'
 import type { Graph } from '../graph/index.js'
-import { criteria, keepShare } from '../saliency/index.js'
+import { criteria, keepShare, taylor } from '../saliency/index.js'
 import {
   type Check,
   checkPruning,
@@ -13,6 +13,7 @@ import {
   pruned,
   verifyShapes,
 } from '../surgery/index.js'
+import type { Samples } from '../train/index.js'
 
 /** How much stays: a share of the units of each group, a share of MACs or parameters, or a memory in bytes. */
 export interface Amount {
@@ -22,8 +23,13 @@ export interface Amount {
   readonly memoryBytes?: number
 }
 
+export const criterionNames: readonly string[] = [...Object.keys(criteria), 'taylor']
+
 export interface PruneOptions extends Amount {
-  readonly criterion?: keyof typeof criteria
+  /** l1 by default. */
+  readonly criterion?: keyof typeof criteria | 'taylor'
+  /** Labelled data that `taylor` looks at. */
+  readonly data?: Samples
   /** Channel counts in multiples of it; 1 by default with `keep`, otherwise 8. */
   readonly round?: number
   /** Compares the result with the original in which the same weights are zero. */
@@ -54,6 +60,13 @@ export async function prune(
   options: PruneOptions,
   on: (stage: string) => void = () => {},
 ): Promise<PruneResult> {
+  const { keep, macs, params, memoryBytes } = options
+  if ([keep, macs, params, memoryBytes].filter((amount) => amount !== undefined).length !== 1) {
+    throw new EspalierError(
+      'OPTION_INVALID',
+      'say in one way how much is to stay: --keep, --macs, --params or --memory',
+    )
+  }
   const seconds: Record<string, number> = {}
   const timed = async <T>(stage: string, work: () => T | Promise<T>): Promise<T> => {
     on(stage)
@@ -64,7 +77,8 @@ export async function prune(
   }
   const subject = await timed('analyse', () => prunable(original, options.shapes))
   const { groups, shapes } = subject.coupling
-  const removed = await timed('choose', () => choose(subject, options))
+  const scores = await timed('rank', () => scoresOf(subject, options))
+  const removed = await timed('choose', () => choose(subject, scores, options))
   const { graph, real } = await timed('prune', async () => {
     const result = pruned(subject, removed)
     return { graph: result, real: await verifyShapes(subject, removed, result) }
@@ -84,17 +98,23 @@ export async function prune(
   }
 }
 
-/** The units that go for an amount; exactly one kind of amount must be given. */
-function choose({ coupling, original }: Prunable, options: PruneOptions): ReadonlySet<Unit> {
-  const { keep, macs, params, memoryBytes, criterion = 'l1', seed = 0 } = options
-  if ([keep, macs, params, memoryBytes].filter((amount) => amount !== undefined).length !== 1) {
-    throw new EspalierError(
-      'OPTION_INVALID',
-      'say in one way how much is to stay: --keep, --macs, --params or --memory',
-    )
-  }
-  const scores = criteria[criterion](coupling, { seed })
-  if (keep !== undefined) return keepShare(coupling, scores, { share: keep, round: options.round })
+async function scoresOf(
+  { coupling }: Prunable,
+  { criterion = 'l1', data, seed = 0 }: PruneOptions,
+): Promise<Float64Array[]> {
+  if (criterion !== 'taylor') return criteria[criterion](coupling, { seed })
+  if (!data)
+    throw new EspalierError('OPTION_INVALID', '--criterion taylor looks at labelled data: give --data')
+  return taylor(coupling, data)
+}
+
+/** The units that go for an amount. */
+function choose(
+  { coupling, original }: Prunable,
+  scores: readonly Float64Array[],
+  { keep, macs, params, memoryBytes, round }: PruneOptions,
+): ReadonlySet<Unit> {
+  if (keep !== undefined) return keepShare(coupling, scores, { share: keep, round })
   const resource: Resource = memoryBytes !== undefined ? 'memory' : macs !== undefined ? 'macs' : 'params'
   const dense = footprintOf(original, coupling.shapes.dims, coupling.shapes)
   const limits = {
@@ -102,5 +122,5 @@ function choose({ coupling, original }: Prunable, options: PruneOptions): Readon
     macs: macs === undefined ? undefined : macs * dense.macs,
     params: params === undefined ? undefined : params * dense.params,
   }
-  return allocate(coupling, thinning(coupling, scores, resource, options.round ?? 8), limits).removed
+  return allocate(coupling, thinning(coupling, scores, resource, round ?? 8), limits).removed
 }
