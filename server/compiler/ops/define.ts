@@ -1,4 +1,5 @@
 import type { Graph, Node, Tensor } from '../graph/index.js'
+import type { GradientRule } from './gradients/index.js'
 
 /**
  * One dimension of a value as coupling sees it: an atom for each index. Indices with one atom live or die
@@ -83,31 +84,6 @@ export interface CostContext {
   outputDims(i?: number): readonly number[]
 }
 
-/**
- * What a gradient rule is given: it emits nodes that compute the gradients of the node's inputs.
- * The trainer extends it.
- */
-export interface GradientContext {
-  readonly node: Node
-  readonly opset: number
-  /** The gradient of output `i`; undefined where none flows. */
-  gradient(i?: number): string | undefined
-  /** Whether somebody needs the gradient of input `i`. */
-  wants(i: number): boolean
-  /** Shape of a value, by name. */
-  dims(value: string): readonly number[]
-  /** Adds a node and returns the name of its first output. */
-  emit(
-    op: string,
-    inputs: readonly string[],
-    attributes?: Parameters<typeof import('../graph/index.js').node>[3],
-  ): string
-  constant(value: Tensor): string
-}
-
-/** Gradients of the inputs by position; undefined where none flows or nobody wants it. */
-export type GradientRule = (g: GradientContext) => readonly (string | undefined)[]
-
 /** Everything the compiler knows of one operator. */
 export interface OpDefinition {
   readonly op: string
@@ -117,6 +93,7 @@ export interface OpDefinition {
   readonly flow: (f: FlowContext) => readonly Flowing[]
   /** Multiply–accumulates of one run; 0 for what only moves or maps elements. */
   readonly macs: (c: CostContext) => number
+  /** Kept apart in `gradients/`; absent where training cannot go through the operator. */
   readonly gradient?: GradientRule
 }
 

@@ -5,6 +5,7 @@ import * as conv from './conv.js'
 import type { OpDefinition } from './define.js'
 import * as elementwise from './elementwise.js'
 import * as gemm from './gemm.js'
+import { gradientRules } from './gradients/index.js'
 import * as movement from './movement.js'
 import * as normalization from './normalization.js'
 import * as pad from './pad.js'
@@ -15,6 +16,7 @@ import * as shape from './shape.js'
 import * as slice from './slice.js'
 
 export * from './define.js'
+export { Builder, TRAINING_OPSET, tapsOf, type Window, windowOf } from './gradients/index.js'
 
 const families = [
   activation,
@@ -38,7 +40,8 @@ const isDefinition = (v: unknown): v is OpDefinition => typeof v === 'object' &&
 export const operators: readonly OpDefinition[] = families.flatMap((family) =>
   Object.values(family as Readonly<Record<string, unknown>>)
     .flat()
-    .filter(isDefinition),
+    .filter(isDefinition)
+    .map((o) => (o.domain === '' ? { ...o, gradient: gradientRules[o.op] } : o)),
 )
 
 const key = (domain: string, op: string) => `${domain}:${op}`

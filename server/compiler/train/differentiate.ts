@@ -1,7 +1,6 @@
 import { EspalierError } from '@espalier/shared'
 import type { Graph, Node } from '../graph/index.js'
-import type { Builder } from './builder.js'
-import { gradientRules } from './gradients/index.js'
+import { type Builder, opFor } from '../ops/index.js'
 import type { Sizes } from './shapes.js'
 
 /** Operators whose outputs do not change smoothly with their inputs: gradients end there. */
@@ -63,7 +62,7 @@ export function differentiate(
     if (!n.inputs.some((i) => varies.has(i)) || stops.has(n.op)) continue
     const dys = n.outputs.map((o) => (o ? total(o) : ''))
     if (dys.every((dy) => dy === '')) continue
-    const rule = n.domain === '' ? gradientRules[n.op] : undefined
+    const rule = opFor(n)?.gradient
     const gradients = rule?.({
       node: n,
       g,

@@ -1,4 +1,4 @@
-import type { Builder } from './builder.js'
+import type { Builder } from '../ops/index.js'
 
 export interface LossTerms {
   /** Share of the teacher in the loss, 0 to 1; the labels have the rest. */

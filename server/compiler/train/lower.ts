@@ -1,6 +1,5 @@
 import { elementCount, floats, type Graph, intAttribute, type Node } from '../graph/index.js'
-import { Builder } from './builder.js'
-import { tapsOf, windowOf } from './gradients/index.js'
+import { Builder, tapsOf, windowOf } from '../ops/index.js'
 import type { Sizes } from './shapes.js'
 
 /** Above so many places in × places out, a depthwise convolution is left to the runtime. */

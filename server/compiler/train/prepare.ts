@@ -12,7 +12,7 @@ import {
   tensor,
   withAttributes,
 } from '../graph/index.js'
-import { TRAINING_OPSET } from './builder.js'
+import { TRAINING_OPSET } from '../ops/index.js'
 
 /**
  * The same network in the form that training works on: constants among the initializers, attributes that became

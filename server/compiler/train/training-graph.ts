@@ -8,7 +8,7 @@ import {
   type Value,
   withAttributes,
 } from '../graph/index.js'
-import { Builder } from './builder.js'
+import { Builder } from '../ops/index.js'
 import { differentiate } from './differentiate.js'
 import { classificationLoss, type LossTerms, TARGETS, TEACHER_LOGITS } from './loss.js'
 import { lower } from './lower.js'

@@ -8,8 +8,8 @@ import {
   node,
   type Tensor,
 } from '@espalier/server/compiler/graph/index.js'
+import { Builder } from '@espalier/server/compiler/ops/index.js'
 import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
-import { Builder } from '@espalier/server/compiler/train/builder.js'
 import { differentiate } from '@espalier/server/compiler/train/differentiate.js'
 import { lower } from '@espalier/server/compiler/train/lower.js'
 import { sizesOf } from '@espalier/server/compiler/train/shapes.js'

@@ -5,9 +5,10 @@ import { reductions } from './reduction.js'
 import type { GradientRules } from './rule.js'
 import { shape } from './shape.js'
 
+export { Builder, TRAINING_OPSET } from './builder.js'
 export { tapsOf } from './convolution.js'
 export type { GradientRule, GradientRules, Place } from './rule.js'
-export { windowOf } from './window.js'
+export { type Window, windowOf } from './window.js'
 
 /** The gradient of every operator that can be trained through. */
 export const gradientRules: GradientRules = {

@@ -1,5 +1,5 @@
 import type { Node, Tensor } from '../../graph/index.js'
-import type { Builder } from '../builder.js'
+import type { Builder } from './builder.js'
 
 /** What a gradient rule may ask about the node it differentiates. All shapes are concrete. */
 export interface Place {

@@ -1,4 +1,4 @@
-import { type Attribute, floats, int64s, type Node, node, type Tensor, tensor } from '../graph/index.js'
+import { type Attribute, floats, int64s, type Node, node, type Tensor, tensor } from '../../graph/index.js'
 
 type Attributes = Readonly<Record<string, number | string | readonly number[] | Attribute | undefined>>
 
