@@ -194,13 +194,12 @@ export class Compilations {
 
   #job({ model, version, request }: Compilation, out: string): Job {
     const { digest } = this.#o.models.version(model, version)
-    const { criterion, epochs, seed } = request
+    const { memoryBytes, macs, params, criterion, epochs, seed } = request
     return {
       model: this.#o.artifacts.path(digest),
       data: this.#o.datasets.get(request.data).spec,
       eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
-      variants: limitsOf(request),
-      ...{ criterion, epochs, seed, out },
+      ...{ memoryBytes, macs, params, criterion, epochs, seed, out },
     }
   }
 

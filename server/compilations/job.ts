@@ -1,12 +1,13 @@
 import type { CompilationProgress, VariantFigures, VariantPorts } from '../http/schemas/index.js'
-import type { Limits } from './limits.js'
 
-/** What the worker is told: paths and specs are of this machine. */
+/** What the worker is told: limits as in the request, paths and specs of this machine. */
 export interface Job {
   readonly model: string
   readonly data: string
   readonly eval?: string
-  readonly variants: readonly Limits[]
+  readonly memoryBytes?: readonly number[]
+  readonly macs?: readonly number[]
+  readonly params?: readonly number[]
   readonly criterion?: string
   readonly epochs?: number
   readonly seed?: number

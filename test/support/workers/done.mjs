@@ -6,7 +6,7 @@ import { serve } from '@espalier/server/child/index.js'
 serve(async (job, tell) => {
   tell({ stage: 'prune', done: 1, total: 2 })
   const file = join(job.out, 'variant.onnx')
-  writeFileSync(file, `variant of ${job.variants[0].memoryBytes}`)
+  writeFileSync(file, `variant of ${job.memoryBytes[0]}`)
   const unknown = {
     macs: null,
     params: null,
@@ -18,7 +18,7 @@ serve(async (job, tell) => {
   }
   const figures = {
     ...unknown,
-    memoryBudgetBytes: job.variants[0].memoryBytes,
+    memoryBudgetBytes: job.memoryBytes[0],
     fileBytes: 1,
     artifactBytes: 1,
     predictedRamBytes: null,
