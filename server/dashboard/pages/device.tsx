@@ -25,9 +25,15 @@ export function DevicePage({ id }: { id: string }) {
             <p class="lede">
               <DeviceState device={device} />
               <span>{device.board ?? 'board not known yet'}</span>
-              <span>
-                seen <Ago at={device.lastSeenAt} />
-              </span>
+              {device.online ? (
+                <span>connected</span>
+              ) : (
+                device.lastSeenAt !== null && (
+                  <span>
+                    last seen <Ago at={device.lastSeenAt} />
+                  </span>
+                )
+              )}
             </p>
             {device.error !== null && (
               <p class="failure">

@@ -196,9 +196,7 @@ function DeviceRow({ device, variant, reports }: DeviceRowProps) {
       <td class="spark">
         <Sparkline reports={reports} />
       </td>
-      <td class="number seen">
-        <Ago at={lastSeenAt} />
-      </td>
+      <td class="number seen">{device.online ? 'now' : <Ago at={lastSeenAt} />}</td>
     </tr>
   )
 }
