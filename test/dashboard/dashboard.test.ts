@@ -1,11 +1,14 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import { AxeBuilder } from '@axe-core/playwright'
+import { builtDashboard } from '@espalier/server/http/app.js'
 import type { Report, Variant } from '@espalier/server/http/schemas/index.js'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { launch, noBrowser } from '../support/browser.js'
 import { furnish, register, serve, type Visitor } from '../support/house.js'
+import { call, listen } from '../support/service.js'
+import { tinyData, tinyOnnx } from '../support/tiny.js'
 
 let browser: Browser
 /** A service with a model, its variants, and two devices that have reported; for tests that only read. */
@@ -220,6 +223,43 @@ t.test("the plot's points are the API's values, and lie where the axes say", { s
   const table = page.locator('tbody[data-variant]')
   t.match(await table.filter({ hasText: 'digits-2MB' }).innerText(), /withdrawn/)
   t.match(await table.filter({ hasText: 'digits-8MB' }).innerText(), /gate-1\s.*4\.23/s)
+})
+
+t.test('a compilation is followed stage by stage, and stopped', { skip }, async (t) => {
+  const { folder, spec } = tinyData(t)
+  const worker = new URL('../support/workers/training.mjs', import.meta.url)
+  const { url, close } = await listen(folder, { worker, dashboard: builtDashboard })
+  t.teardown(close)
+  const fleet = await open(t, url)
+  await call(url, 'POST', '/v1/models', { id: 'm' })
+  await call(url, 'POST', '/v1/models/m/versions', tinyOnnx)
+  await call(url, 'POST', '/v1/datasets', { id: 'd', spec })
+  const { body } = await call(url, 'POST', '/v1/compilations', { model: 'm', data: 'd', memoryBytes: [4000] })
+  const bar = fleet.getByRole('progressbar', { name: 'm version 1: train' })
+  await bar.waitFor()
+
+  const page = await open(t, url, `/#/compilations/${body.id}`)
+  await page.locator('.stages li').nth(2).waitFor()
+  t.match(
+    await page.locator('.stages').innerText(),
+    /read\s.*reading model and data.*prune\s+one.*train\s+one/s,
+  )
+  await page.locator('.training .loss').waitFor()
+  const lossNow = async () =>
+    Number((await page.locator('.training').innerText()).match(/loss ([\d.]+)/)?.[1])
+  const before = await lossNow()
+  t.ok(before > 0 && before < 2, `a loss that was told: ${before}`)
+  await page.waitForFunction(
+    (before) => !document.querySelector('.training')?.textContent?.includes(`loss ${before.toFixed(4)}`),
+    before,
+  )
+  t.ok((await lossNow()) < before, 'it falls as the page is watched')
+
+  await page.getByRole('button', { name: 'Stop …' }).click()
+  await page.getByRole('button', { name: 'Stop it' }).click()
+  await page.locator('.lede').getByText('cancelled').waitFor()
+  await fleet.locator('.ended').getByText('cancelled').waitFor()
+  t.equal(await bar.count(), 0, 'it runs no longer')
 })
 
 t.test('the plot is read with the keyboard', { skip }, async (t) => {

@@ -19,6 +19,8 @@ export interface Options {
   compileMs?: number
   compileBytes?: number
   heartbeatMs?: number
+  /** Folder of the dashboard's files; none by default. */
+  dashboard?: string
 }
 
 const nobody = (id: string): never => {
@@ -63,7 +65,12 @@ export async function listen(folder: string, options: Options = {}) {
     ready: () => void db.prepare('SELECT 1').get(),
   }
   const logger = pino({ level: 'silent' })
-  const app = await buildApp({ parts, logger, dashboard: join(folder, 'none'), token: 'secret' })
+  const app = await buildApp({
+    parts,
+    logger,
+    dashboard: options.dashboard ?? join(folder, 'none'),
+    token: 'secret',
+  })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   compilations.start()
   return {

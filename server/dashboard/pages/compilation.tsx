@@ -44,7 +44,7 @@ export function CompilationPage({ id }: { id: string }) {
                 <a href={`/v1/compilations/${encodeURIComponent(c.id)}/report`}>Report</a>
               )}
             </p>
-            {c.error !== null && (
+            {c.error !== null && c.state !== 'cancelled' && (
               <p class="failure">
                 {c.error.message} <span class="code">{c.error.code}</span>
               </p>

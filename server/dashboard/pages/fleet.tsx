@@ -266,7 +266,7 @@ function Ended({ compilations }: { compilations: readonly Compilation[] }) {
             <a href={href.compilation(c.id)}>
               {c.model} v{c.version}
             </a>
-            <span class="what">{c.error?.message ?? plural(c.variants.length, 'variant')}</span>
+            <span class="what">{outcome(c)}</span>
             <span class="when">
               <Ago at={c.endedAt} />
             </span>
@@ -275,6 +275,11 @@ function Ended({ compilations }: { compilations: readonly Compilation[] }) {
       </ul>
     </Section>
   )
+}
+
+function outcome({ state, error, variants }: Compilation): string {
+  if (state === 'cancelled') return ''
+  return error?.message ?? plural(variants.length, 'variant')
 }
 
 /** Nothing to see yet: what to type so that there is. */
