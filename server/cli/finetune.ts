@@ -91,7 +91,7 @@ async function finetune(model: string, options: Options): Promise<void> {
         teacher: teacher && { graph: teacher, temperature: options.temperature, share: options.teacherShare },
         checkpoint: `${options.output}.checkpoint`,
       },
-      (p) => progress.update(line(p), p.step, p.steps),
+      (p) => progress.update(out.stderr.isTTY ? line(p) : `epoch ${p.epoch}`, p.step, p.steps),
       signal,
     )
     const top1After = await judge('evaluating after', trained)

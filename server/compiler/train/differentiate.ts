@@ -51,8 +51,16 @@ export function differentiate(
     else parts.set(value, [gradient])
   }
   for (const [value, seed] of seeds) give(value, seed)
+  const shapeOf = (value: string) => {
+    const dims = sizes.dims.get(value)
+    if (!dims) throw new Error(`no shape is known for '${value}'`)
+    return dims
+  }
+  const narrow = new Set<string>()
   const total = (value: string): string => {
     const list = parts.get(value) ?? []
+    if (list.length > 0 && list.every((part) => narrow.has(part)))
+      list[0] = g.op('Expand', [list[0], g.ints(shapeOf(value))])
     if (list.length > 1) parts.set(value, [list.length === 2 ? g.add(list[0], list[1]) : g.op('Sum', list)])
     return parts.get(value)?.[0] ?? ''
   }
@@ -69,10 +77,10 @@ export function differentiate(
       dys,
       dy: dys[0],
       wants: (i) => varies.has(n.inputs[i]),
-      shape: (value) => {
-        const dims = sizes.dims.get(value)
-        if (!dims) throw new Error(`no shape is known for '${value}'`)
-        return dims
+      shape: shapeOf,
+      broadcast: (gradient) => {
+        narrow.add(gradient)
+        return gradient
       },
       constant: (value) => graph.constant(value) ?? sizes.integers.get(value),
       output: (i) => {

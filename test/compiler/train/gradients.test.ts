@@ -208,6 +208,11 @@ const cases: readonly Case[] = [
   },
   { ...unary('GlobalAveragePool'), linear: true, inputs: { x: [2, 3, 4, 5] } },
   {
+    what: 'a gate that is the mean of what it gates',
+    nodes: [node('GlobalAveragePool', ['x'], ['z']), y('Mul', ['x', 'z'])],
+    inputs: { x: [2, 3, 4, 5] },
+  },
+  {
     what: 'AveragePool, the border counted',
     nodes: [
       y('AveragePool', ['x'], {

@@ -26,16 +26,14 @@ const spread =
     const dims = p.shape(p.node.inputs[0])
     const axes = axesOf(p)
     const kept = dims.map((d, i) => (axes.includes(i) ? 1 : d))
-    const scaled = g.scale(g.reshape(p.dy, kept), share(p, axes))
-    return [g.op('Expand', [scaled, g.ints(dims)])]
+    return [p.broadcast(g.scale(g.reshape(p.dy, kept), share(p, axes)))]
   }
 
 const mean = spread((p, axes) => 1 / elementCount(axes.map((a) => p.shape(p.node.inputs[0])[a])))
 
-const globalAveragePool: GradientRule = ({ g, dy, node, shape }) => {
-  const dims = shape(node.inputs[0])
-  return [g.op('Expand', [g.scale(dy, 1 / elementCount(dims.slice(2))), g.ints(dims)])]
-}
+const globalAveragePool: GradientRule = ({ g, dy, node, shape, broadcast }) => [
+  broadcast(g.scale(dy, 1 / elementCount(shape(node.inputs[0]).slice(2)))),
+]
 
 const averagePool: GradientRule = (p) => {
   const { g, node } = p

@@ -14,6 +14,8 @@ export interface Place {
   wants(i: number): boolean
   shape(value: string): readonly number[]
   constant(value: string): Tensor | undefined
+  /** Marks a gradient that still has ones where the input has sizes: it is spread when it is summed or used. */
+  broadcast(gradient: string): string
   /** Makes the forward node compute its optional output `i` too, and gives that output's name. */
   output(i: number): string
 }
