@@ -102,8 +102,9 @@ export class Keeper {
       if (!this.#isHealed) await this.#heal()
       this.#isHealed = true
       const isDone = await this.#round()
-      const due = Math.min(...[...this.#resting.values()].map(({ at }) => at))
-      return isDone ? Math.max(0, due - clock.now()) : null
+      const now = clock.now()
+      const due = [...this.#resting.values()].map(({ at }) => at - now).filter((ms) => ms > 0)
+      return isDone ? Math.min(...due) : null
     } catch (e) {
       status.fail('choice', diskError(e, artifacts.root))
       return retryMs[0]

@@ -53,6 +53,7 @@ export async function run(args: string[], program: Program): Promise<void> {
   const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
   const credential = readCredential(values.credential)
   const lock = lockState(values.state)
+  const stopped = stopAsked()
   try {
     const root = values['fact-root']
     const facts = await factsOf(root, program, given)
@@ -60,7 +61,7 @@ export async function run(args: string[], program: Program): Promise<void> {
       `${facts.board}, ${formatBytes(facts.memoryBudgetBytes)} for a model, ${facts.runtime} ${facts.runtimeVersion}`,
     )
     const hostLock = values['host-lock']
-    await untilStopped({
+    const agentOptions = {
       credential,
       stateDir: values.state,
       facts,
@@ -68,19 +69,24 @@ export async function run(args: string[], program: Program): Promise<void> {
       benchmark: { child: program.measureChild, profile, processes, hostLock, root, clock: systemClock },
       timings,
       log,
-    })
+    }
+    await keepRunning(agentOptions, stopped)
   } finally {
     lock.release()
   }
 }
 
-async function untilStopped(agentOptions: AgentOptions): Promise<void> {
-  const agent = new Agent(agentOptions)
-  agent.start()
-  await new Promise<void>((resolve) => {
+/** Resolves at the first SIGTERM or SIGINT from now on. */
+const stopAsked = () =>
+  new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
+
+async function keepRunning(agentOptions: AgentOptions, stopped: Promise<void>): Promise<void> {
+  const agent = new Agent(agentOptions)
+  agent.start()
+  await stopped
   log('stopping; what was under way goes on after the next start')
   await agent.stop()
 }

@@ -40,7 +40,7 @@ export async function benchmark(
   try {
     const timeoutMs = profile.seconds * 1000 * 2 + 60_000
     const measured = await measure(path, profile, { child, shapes, signal, timeoutMs }, processes)
-    return { ...measured, ...watch.stop(), governor: governors(root).governor ?? null }
+    return { ...measured, ...judge(watch.stop(), measured.drift), governor: governors(root).governor ?? null }
   } finally {
     watch.stop()
     lock.release()
@@ -65,18 +65,22 @@ class HeatWatch {
     this.#timer = setInterval(() => this.#seen.push(heat(root)), 1000)
   }
 
-  stop(): Pick<Benchmark, 'throttled' | 'temperatureC'> {
+  stop(): readonly Heat[] {
     clearInterval(this.#timer)
-    return judge(this.#seen)
+    return this.#seen
   }
 }
 
-/** A run was throttled if the machine said so at any moment, or a counter of such events rose. */
-export function judge(seen: readonly Heat[]): Pick<Benchmark, 'throttled' | 'temperatureC'> {
+/** From this ratio of the last quarter's median to the first's on, a run counts as slowed down. */
+const slowedDown = 1.1
+
+/** A run was throttled if the machine said so at any moment, a counter of such events rose, or it slowed down. */
+export function judge(seen: readonly Heat[], drift = 1): Pick<Benchmark, 'throttled' | 'temperatureC'> {
   const temperatures = seen.map((h) => h.temperatureC).filter((t): t is number => t !== null)
   const events = seen.map((h) => h.throttleEvents).filter((n): n is number => n !== null)
+  const isTold = seen.some((h) => h.throttling === true) || (events.at(-1) ?? 0) > (events[0] ?? 0)
   return {
-    throttled: seen.some((h) => h.throttling === true) || (events.at(-1) ?? 0) > (events[0] ?? 0),
+    throttled: isTold || drift >= slowedDown,
     temperatureC: temperatures.length > 0 ? Math.max(...temperatures) : null,
   }
 }

@@ -129,7 +129,8 @@ export class Link {
         if (parsed) onMessage(parsed, payload)
       })
       client.on('error', (e: unknown) => {
-        error = unreachable(`${credential.broker}: ${asEspalierError(e).message}`, e)
+        error =
+          refusal(credential, e) ?? unreachable(`${credential.broker}: ${asEspalierError(e).message}`, e)
       })
       client.on('close', () => {
         this.#stop.signal.removeEventListener('abort', stop)
@@ -190,6 +191,23 @@ export class Link {
   #presence(online: boolean): Buffer {
     return encode(presence, { online, epoch: this.#epoch, agentVersion: this.#options.agentVersion })
   }
+}
+
+/** CONNACK return codes (MQTT 3.1.1, section 3.2.2.3). */
+const [identifierRejected, badCredential, notAuthorized] = [2, 4, 5]
+
+/** Why the broker did not let this device in, if that is what happened. */
+function refusal({ id, broker }: Credential, thrown: unknown): EspalierError | null {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  if (code === identifierRejected) {
+    const message = `${broker} has a live session of '${id}' already; end the other agent with this credential, or make a device of its own for this one`
+    return new EspalierError('DEVICE_CONNECTED', message, { cause: thrown })
+  }
+  if (code === badCredential || code === notAuthorized) {
+    const message = `${broker} does not accept the credential of '${id}'; make a new one with: espalier devices create`
+    return new EspalierError('CREDENTIAL_INVALID', message, { cause: thrown })
+  }
+  return null
 }
 
 const unreachable = (why: string, cause?: unknown) =>

@@ -128,7 +128,9 @@ class Measured {
     const latencies: number[] = []
     do latencies.push(await this.#query())
     while (latencies.length < queries && performance.now() < end)
-    return { runs: latencies.length, warmUps, steady, ...percentiles(latencies) }
+    const quarter = Math.ceil(latencies.length / 4)
+    const drift = median(latencies.slice(-quarter)) / median(latencies.slice(0, quarter))
+    return { runs: latencies.length, warmUps, steady, drift, ...percentiles(latencies) }
   }
 
   /** Queries until two windows in a row have medians within 5 %, but not beyond `until` or `MAX_WINDOWS` windows. */

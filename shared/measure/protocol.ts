@@ -11,7 +11,7 @@ import type { Percentiles } from './percentiles.js'
  *     parent  {"id":2,"do":"memory"}
  *     child   {"id":2,"ok":{"measuredRamBytes":5242880,"runtimeBaseBytes":85213184,"processBytes":90456064}}
  *     parent  {"id":3,"do":"time","profile":{"queries":130,"seconds":5}}
- *     child   {"id":3,"ok":{"runs":130,"warmUps":32,"steady":true,"p50Ms":1.1,"p90Ms":1.2,"p95Ms":1.3,"p99Ms":null}}
+ *     child   {"id":3,"ok":{"runs":130,"warmUps":32,"steady":true,"drift":1.01,"p50Ms":1.1,"p90Ms":1.2,"p95Ms":1.3,"p99Ms":null}}
  *     child   {"id":3,"error":{"code":"MODEL_UNRUNNABLE","message":"…"}}   (instead, where it failed)
  */
 export type Request =
@@ -69,6 +69,8 @@ export interface Latency extends Percentiles {
   /** Queries timed. */
   readonly runs: number
   readonly warmUps: number
+  /** Median of the last quarter of the queries over that of the first: above 1.1 the machine has slowed down. */
+  readonly drift: number
   /** Whether the warm-up reached a steady state: two windows in a row whose medians differ by at most 5 %. */
   readonly steady: boolean
 }

@@ -34,3 +34,38 @@ t.test('an agent fetches, measures, chooses and reports the most accurate varian
   t.equal(await agent.end(), 0, 'exits 0 on SIGTERM')
   t.equal((await agent.status()).outbox.waiting, 0)
 })
+
+t.test('other limits bring another choice, by what was measured before', async (t) => {
+  const service = await TestService.start()
+  const agent = new AgentProcess(service.credential())
+  t.teardown(async () => {
+    await agent.end('SIGKILL')
+    await service.down()
+  })
+  const large = testModel('large', 800, { top1: { value: 0.99, n: 10_000 } })
+  const small = testModel('small', 64, { top1: { value: 0.9, n: 10_000 } })
+  await service.offer([large, small])
+  await service.desire()
+  agent.start(['--memory', '30MB'])
+  await service.until((r) => r.active?.variant === large.variant.digest && r.state === 'active')
+  await agent.end()
+  agent.start(['--memory', '2MB'])
+  const changed = await service.until(
+    (r) => r.active?.variant === small.variant.digest && r.state === 'active',
+  )
+  t.equal(changed.previous?.variant, large.variant.digest)
+  t.equal(service.reports.filter((r) => r.variant === large.variant.digest).length, 1, 'not measured again')
+  const before = service.served.size
+
+  await service.desire('dev-1', { objective: { maximise: 'accuracy', p95Ms: 1e-6 } })
+  const left = await service.until((r) => r.error?.code === 'NO_VARIANT_FITS')
+  t.match(left.error?.message, /95th percentile, the limit is 0.000001 ms|expected|measured/)
+  t.equal(left.active?.variant, small.variant.digest, 'it keeps what it has')
+  t.equal(service.served.size, before, 'and fetches nothing')
+  await agent.end()
+
+  agent.start(['--memory', '30MB'])
+  await service.desire('dev-1', { withdrawn: [small.variant.digest] })
+  await service.until((r) => r.active?.variant === large.variant.digest && r.state === 'active')
+  t.equal(service.served.size, before, 'the previous one was still here')
+})
