@@ -48,7 +48,7 @@ t.test('three agents with three budgets, the real service, its broker and its ki
     const agent = new AgentProcess(await service.device(id))
     t.teardown(() => agent.end('SIGKILL'))
     agents.push(agent)
-    agent.start(['--memory', memory, '--every', '1s'])
+    agent.start(['--memory', memory, '--every', id === 'tight' ? '300ms' : '0'])
   }
 
   await t.test('each chooses what fits it best', async (t) => {
@@ -58,14 +58,26 @@ t.test('three agents with three budgets, the real service, its broker and its ki
     }
   })
 
+  await t.test('a second live agent with the same id is refused, and a command is obeyed', async (t) => {
+    const second = new AgentProcess(JSON.parse(readFileSync(agents[0].credentialFile, 'utf8')))
+    t.teardown(() => second.end('SIGKILL'))
+    second.start()
+    await until('it is told', async () => second.log.includes('DEVICE_CONNECTED'))
+    const before = agents[1].reportIds().length
+    const { status } = await service.call('POST', '/devices/fair/commands', { action: 'select' })
+    t.equal(status, 202)
+    await until('it measures anew', async () => agents[1].reportIds().length > before)
+    await runs(service, 'fair', middle)
+  })
+
   await t.test(
     'with the service killed twice, and its broker with it, every report is stored once',
     async (t) => {
       for (let kill = 1; kill <= 2; kill++) {
         await service.end('SIGKILL')
-        await until('reports wait', async () => (await agents[0].status()).outbox.waiting >= 2)
+        await until('reports wait', async () => (await agents[2].status()).outbox.waiting >= 2)
         await service.start()
-        await until('the outbox empties', async () => (await agents[0].status()).outbox.waiting <= 1)
+        await until('the outbox empties', async () => (await agents[2].status()).outbox.waiting <= 1)
       }
       for (const agent of agents) t.equal(await agent.end(), 0)
       const stored = await service.reportIds()
