@@ -80,6 +80,7 @@ export class Agent {
   #progressAt = 0
   #lastProblem: string | null = null
   #every: NodeJS.Timeout | null = null
+  #refresh: NodeJS.Timeout | null = null
   #catalogueTopic: string | null = null
 
   constructor(options: AgentOptions) {
@@ -179,6 +180,7 @@ export class Agent {
   /** Ends all work and says goodbye; what was under way goes on after the next start. */
   async stop(): Promise<void> {
     if (this.#every) clearInterval(this.#every)
+    if (this.#refresh) clearTimeout(this.#refresh)
     this.#dispatch.stop()
     await this.#keeper.stop()
     await this.#link.stop()
@@ -233,7 +235,15 @@ export class Agent {
     } catch (e) {
       const error = this.#status.fail(subject, diskError(e, this.#options.stateDir))
       this.#options.log(`${error.code}: ${error.message}`)
+      if (error.code === 'DISK_FULL') this.#refreshLater()
     }
+  }
+
+  /** What a full disk made us refuse is retained by the broker: it is asked for again when there may be room. */
+  #refreshLater(): void {
+    const { timings: { retryMs: [pauseMs] = [60_000] } = {} } = this.#options
+    if (this.#refresh) clearTimeout(this.#refresh)
+    this.#refresh = setTimeout(() => this.#link.refresh(), pauseMs)
   }
 
   /** A presence of a lower epoch is a will that was overtaken by the next birth. */

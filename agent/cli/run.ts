@@ -146,12 +146,28 @@ function parseMemory(text: string): number {
   }
 }
 
+/** @throws UsageError for what is no timing of ours. */
 function parseTimings(text: string): Timings {
+  const wrong = (why: string) => new UsageError(`--timings: ${why}; see --help for their names and defaults`)
+  let value: unknown
   try {
-    return JSON.parse(text) as Timings
-  } catch (e) {
-    throw new UsageError(`--timings is not JSON: ${String(e)}`)
+    value = JSON.parse(text)
+  } catch {
+    throw wrong(`'${text}' is not JSON`)
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('not a JSON object')
+  const isMs = (ms: unknown) => typeof ms === 'number' && ms > 0
+  for (const [name, found] of Object.entries(value)) {
+    const isPair = Array.isArray(found) && found.length === 2 && found.every(isMs)
+    const fits = timingNames.pairs.includes(name) ? isPair : timingNames.numbers.includes(name) && isMs(found)
+    if (!fits) throw wrong(`${name} cannot be ${JSON.stringify(found)}`)
+  }
+  return value as Timings
+}
+
+const timingNames = {
+  pairs: ['reconnectMs', 'retryMs'],
+  numbers: ['blockPatienceMs', 'reportPatienceMs', 'keepaliveSeconds'],
 }
 
 function log(line: string): void {

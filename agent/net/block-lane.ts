@@ -12,6 +12,8 @@ export interface Wire {
   write(chunk: Uint8Array, done: (error?: Error | null) => void): void
   end(done: () => void): void
   destroy(): void
+  pause(): void
+  resume(): void
 }
 
 export class PacketTooLarge extends Error {}
@@ -60,7 +62,9 @@ export class LaneStream extends Duplex {
     this.push(null)
   }
 
-  override _read(): void {}
+  override _read(): void {
+    this.#wire?.resume()
+  }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     if (this.#wire) this.#wire.write(chunk, done)
@@ -113,7 +117,7 @@ export class LaneStream extends Duplex {
       if (chunk.length - at < length) this.#body ??= Buffer.allocUnsafeSlow(laneBytes)
       return
     }
-    this.push(Buffer.from(this.#header.subarray(0, this.#headerLength)))
+    this.#give(Buffer.from(this.#header.subarray(0, this.#headerLength)))
     this.#headerLength = 0
     this.#passing = length
   }
@@ -144,13 +148,18 @@ export class LaneStream extends Duplex {
         return
       }
     }
-    this.push(Buffer.concat([this.#header.subarray(0, this.#headerLength), body]))
+    this.#give(Buffer.concat([this.#header.subarray(0, this.#headerLength), body]))
   }
 
   #pass(chunk: Buffer, at: number): number {
     const take = Math.min(this.#passing, chunk.length - at)
-    this.push(Buffer.from(chunk.subarray(at, at + take)))
+    this.#give(Buffer.from(chunk.subarray(at, at + take)))
     this.#passing -= take
     return at + take
+  }
+
+  /** Passes bytes on; a reader that is behind stops the socket until it asks for more. */
+  #give(bytes: Buffer): void {
+    if (!this.push(bytes)) this.#wire?.pause()
   }
 }

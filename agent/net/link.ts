@@ -90,6 +90,11 @@ export class Link {
     if (this.#client) this.#subscribe(this.#client, [filter])
   }
 
+  /** Subscribes again to what is subscribed already: the broker then sends what it retains once more. */
+  refresh(): void {
+    if (this.#client) this.#subscribe(this.#client, [...this.#topics])
+  }
+
   unsubscribe(filter: string): void {
     if (this.#topics.delete(filter)) this.#client?.unsubscribe(filter)
   }
@@ -136,7 +141,8 @@ export class Link {
         this.#stop.signal.removeEventListener('abort', stop)
         if (this.#client === client) this.#client = null
         client.end(true)
-        resolve(error)
+        const isOurs = this.#stop.signal.aborted
+        resolve(error ?? (isOurs ? null : unreachable(`${credential.broker} closed the connection`)))
       })
       this.#stop.signal.addEventListener('abort', stop, { once: true })
     })

@@ -54,6 +54,8 @@ function wire(stream: LaneStream, socket: ReturnType<typeof connect>): void {
     write: (chunk, done) => socket.write(chunk, done),
     end: (done) => socket.end(done),
     destroy: () => socket.destroy(),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
   })
   socket.on('error', (error) => stream.destroy(error))
   socket.on('end', () => stream.ended())

@@ -51,6 +51,16 @@ t.test('a full disk is reported, loses nothing, and once there is room the agent
     await service.until((r) => r.active?.variant === fitting.variant.digest)
     t.ok(statSync(join(agent.state, 'current', 'model.onnx')).size > 2 ** 20, 'after room was made')
   })
+  await t.test('a document that found no room is taken once there is some', async (t) => {
+    fill(filler)
+    const { revision } = await service.until((r) => r.state === 'active')
+    const next = revision + 1
+    await service.desire('dev-1', { revision: next })
+    const refused = await service.until((r) => r.error?.code === 'DISK_FULL')
+    t.equal(refused.revision, revision, 'what cannot be remembered is not accepted')
+    truncateSync(filler, 0)
+    await service.until((r) => r.revision === next && r.error === null)
+  })
   t.equal(await agent.end(), 0, 'and never crashed')
 })
 
