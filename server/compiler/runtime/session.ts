@@ -24,6 +24,8 @@ export async function openSession(
 ): Promise<Session> {
   const options: ort.InferenceSession.SessionOptions = {
     ...sessionOptions(threads),
+    // What goes wrong is thrown; the runtime need not print it as well.
+    logSeverityLevel: 4,
     graphOptimizationLevel: optimize ? 'all' : 'disabled',
   }
   try {
@@ -73,7 +75,7 @@ const reason = (cause: unknown) => asEspalierError(cause).message.replace(/\s+/g
 function unloadable(graph: Graph | undefined, cause: unknown): EspalierError {
   const message = reason(cause)
   const named = graph?.nodes.find(
-    (n) => message.includes(`${n.domain}:${n.op}(`) || message.includes(`for ${n.op}(`),
+    (n) => message.includes(`${n.domain}:${n.op}(`) || new RegExp(`for ${n.op}[( ]`).test(message),
   )
   const what = named
     ? `operator ${named.domain ? `${named.domain}.` : ''}${named.op} of node '${named.name}' is not one that onnxruntime can load`
