@@ -1,5 +1,5 @@
 import { EspalierError, formatBytes } from '@espalier/shared'
-import { type FitResult, fit, type VariantLimits } from '../compiler/recipes/index.js'
+import { type FitResult, fit, variantLimits } from '../compiler/recipes/index.js'
 import { count, type Define, interruption, many, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { show, table } from './output.js'
@@ -70,7 +70,7 @@ async function run(model: string, options: Options): Promise<void> {
       out: options.output,
       data: options.data,
       eval: options.eval,
-      variants: variantsOf(options),
+      variants: variantLimits({ memoryBytes: options.memory, macs: options.macs, params: options.params }),
       load: loadOptionsOf(options),
       criterion: options.criterion,
       round: options.round,
@@ -88,24 +88,6 @@ async function run(model: string, options: Options): Promise<void> {
   ).finally(() => progress.done())
   const { report: _, ...numbers } = result
   out.result(numbers, () => describe(result, options.output))
-}
-
-/** One variant for each value of the kind that has most; a kind with one value holds for all. */
-function variantsOf({ memory = [], macs = [], params = [] }: Options): VariantLimits[] {
-  const n = Math.max(memory.length, macs.length, params.length)
-  const pick = (values: number[], i: number) => (values.length === 1 ? values[0] : values[i])
-  for (const values of [memory, macs, params]) {
-    if (values.length > 1 && values.length !== n)
-      throw new EspalierError(
-        'OPTION_INVALID',
-        `${n} variants cannot take ${values.length} values of another limit; give one value for all, or ${n}`,
-      )
-  }
-  return Array.from({ length: n }, (_, i) => ({
-    memoryBytes: pick(memory, i),
-    macs: pick(macs, i),
-    params: pick(params, i),
-  }))
 }
 
 function optimizer(text: string): string {

@@ -1,6 +1,5 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { EspalierError } from '@espalier/shared'
 import { after, allocate, type Limits, type Thinning, thinning } from '../budget/index.js'
 import {
   type Dataset,
@@ -16,6 +15,7 @@ import { agreement, type Evaluation, evaluate } from '../runtime/index.js'
 import { type Prunable, prunable, pruned, verifyShapes } from '../surgery/index.js'
 import { refreshStatistics } from '../train/index.js'
 import { fineTune } from './fine-tune.js'
+import { requireLimits } from './limits.js'
 import { ramOf, sizesOf } from './measure.js'
 import { corrected, meetMemory, type Point } from './meet-memory.js'
 import type {
@@ -59,7 +59,7 @@ interface Run {
  */
 export async function fit(options: FitOptions, on: On, signal?: AbortSignal): Promise<FitResult> {
   const started = performance.now()
-  requireSensible(options)
+  requireLimits(options.variants)
   const run = await prepare(options, on, signal)
   const dense = await denseResult(run)
   const variants: VariantResult[] = []
@@ -252,8 +252,11 @@ function labelsOf(graph: Graph): readonly string[] {
 
 const scratch = ({ options }: Run) => join(options.out, `.candidate-${process.pid}.onnx`)
 
-function nameOf({ model }: FitOptions, { memoryBytes, macs, params }: VariantLimits): string {
-  const parts = [basename(model).replace(/\.onnx$/i, '')]
+function nameOf(
+  { model, name = basename(model).replace(/\.onnx$/i, '') }: FitOptions,
+  { memoryBytes, macs, params }: VariantLimits,
+): string {
+  const parts = name === '' ? [] : [name]
   if (memoryBytes !== undefined) parts.push(`${+(memoryBytes / 1e6).toPrecision(4)}MB`)
   if (macs !== undefined) parts.push(`macs${+(macs * 100).toPrecision(4)}`)
   if (params !== undefined) parts.push(`params${+(params * 100).toPrecision(4)}`)
@@ -274,18 +277,4 @@ function describeRecipe({ options, criterion, data }: Run, better: boolean): str
         ? `fine-tuned ${epochs} epochs on ${data.rest.count} samples with the dense network as teacher`
         : 'fine-tuned, but better before on what was held out, and kept so'
   return `units by ${criterion}, multiples of ${round}; ${tuning}; seed ${seed}`
-}
-
-function requireSensible({ variants }: FitOptions): void {
-  const bad = variants.find(
-    ({ memoryBytes, macs, params }) =>
-      (memoryBytes === undefined && macs === undefined && params === undefined) ||
-      [macs, params].some((v) => v !== undefined && !(v > 0 && v <= 1)) ||
-      (memoryBytes !== undefined && !(memoryBytes > 0)),
-  )
-  if (variants.length > 0 && !bad) return
-  throw new EspalierError(
-    'OPTION_INVALID',
-    'say what to fit to: a memory budget, or a share of the MACs or parameters above 0 and up to 1',
-  )
 }

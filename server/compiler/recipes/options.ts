@@ -15,6 +15,8 @@ export interface VariantLimits {
 export interface FitOptions {
   /** Path of the dense ONNX file. */
   readonly model: string
+  /** What the variants' names begin with; the file's name if not given, nothing if empty. */
+  readonly name?: string
   /** Folder that receives variants and report; made if it is not there. */
   readonly out: string
   /** Data spec to train, choose and calibrate on; a tenth is held out. */
