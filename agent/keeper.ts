@@ -139,7 +139,9 @@ export class Keeper {
       this.#settle()
       return true
     }
-    outcomes.keepOnly(new Set(catalogue.variants.map((v) => v.digest)))
+    const offered = new Set(catalogue.variants.map((v) => v.digest))
+    outcomes.keepOnly(offered)
+    this.#forgetAllBut(offered)
     if (choice.kind === 'none') {
       if (this.#restingNow().length === 0) status.note('choice', choice.failure)
       this.#settle()
@@ -194,6 +196,13 @@ export class Keeper {
   #restingNow(): string[] {
     const now = this.#options.clock.now()
     return [...this.#resting].filter(([, { at }]) => at > now).map(([digest]) => digest)
+  }
+
+  /** What is not offered any more will not be tried again either. */
+  #forgetAllBut(offered: ReadonlySet<string>): void {
+    const before = this.#resting.size
+    for (const digest of this.#resting.keys()) if (!offered.has(digest)) this.#resting.delete(digest)
+    if (before > 0 && this.#resting.size === 0) this.#options.status.clear('candidate')
   }
 
   /** Back to rest, with what runs; that a candidate was rejected or failed stays to be seen. */

@@ -52,8 +52,9 @@ t.test('a full disk is reported, loses nothing, and once there is room the agent
     t.ok(statSync(join(agent.state, 'current', 'model.onnx')).size > 2 ** 20, 'after room was made')
   })
   await t.test('a document that found no room is taken once there is some', async (t) => {
-    fill(filler)
     const { revision } = await service.until((r) => r.state === 'active')
+    while ((await agent.status()).outbox.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    fill(filler)
     const next = revision + 1
     await service.desire('dev-1', { revision: next })
     const refused = await service.until((r) => r.error?.code === 'DISK_FULL')
