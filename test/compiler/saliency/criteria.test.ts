@@ -1,0 +1,85 @@
+import { floats } from '@espalier/server/compiler/graph/index.js'
+import { criteria, keepShare } from '@espalier/server/compiler/saliency/index.js'
+import { prunable } from '@espalier/server/compiler/surgery/index.js'
+import t from 'tap'
+import { attention, invertedResidual, plain, zoo } from '../../zoo/index.js'
+
+for (const [name, criterion] of Object.entries(criteria)) {
+  t.test(`${name}: one finite score a unit, a mean of one in each group, the same again`, async (t) => {
+    for (const graph of [invertedResidual(), attention()]) {
+      const { coupling } = await prunable(graph)
+      const scores = criterion(coupling, { seed: 3 })
+      t.same(
+        scores.map((s) => s.length),
+        coupling.groups.map((g) => g.units.length),
+      )
+      for (const s of scores) {
+        const mean = s.reduce((sum, v) => sum + v, 0) / s.length
+        t.ok(Math.abs(mean - 1) < 1e-9 && s.every((v) => v >= 0 && Number.isFinite(v)), `${[...s]}`)
+      }
+      t.same(criterion(coupling, { seed: 3 }), scores)
+    }
+  })
+}
+
+for (const name of ['l1', 'l2'] as const) {
+  t.test(
+    `${name}: the unit whose weights are smallest is worth least, whatever the layer's scale`,
+    async (t) => {
+      const net = plain()
+      const [first, weight] = [...net.initializers][0]
+      const inner = weight.data.length / weight.dims[0]
+      for (const scale of [1, 1000]) {
+        const data = Float32Array.from(weight.data as Float32Array, (v, i) =>
+          Math.floor(i / inner) === 5 ? v * scale * 1e-3 : v * scale,
+        )
+        const { coupling } = await prunable(
+          net.with({ initializers: new Map([...net.initializers, [first, floats(weight.dims, data)]]) }),
+        )
+        const g = coupling.groups.findIndex((group) => group.tensors[0] === first)
+        const scores = [...criteria[name](coupling)[g]]
+        t.equal(scores.indexOf(Math.min(...scores)), 5)
+      }
+    },
+  )
+}
+
+t.test('bn-gamma ranks by the scale of the normalisation alone', async (t) => {
+  const net = plain()
+  const norm = net.nodes.find((n) => n.op === 'BatchNormalization')
+  const gamma = floats([8], [5, -8, 1, 2, 3, 4, -0.5, 7])
+  const { coupling } = await prunable(
+    net.with({ initializers: new Map([...net.initializers, [norm?.inputs[1] ?? '', gamma]]) }),
+  )
+  const g = coupling.groups.findIndex((group) => group.units.length === 8)
+  const scores = [...criteria['bn-gamma'](coupling)[g]]
+  const order = [...scores.keys()].sort((a, b) => scores[a] - scores[b])
+  t.same(order, [6, 2, 3, 4, 5, 0, 7, 1])
+})
+
+t.test('keepShare keeps the share of each group, rounded up to the multiple, at least one', async (t) => {
+  for (const graph of zoo.slice(0, 4)) {
+    const { coupling } = await prunable(graph)
+    const scores = criteria.random(coupling, { seed: 1 })
+    for (const [share, round] of [
+      [0, 1],
+      [0.3, 1],
+      [0.7, 1],
+      [0.5, 4],
+      [1, 8],
+    ] as const) {
+      const removed = keepShare(coupling, scores, { share, round })
+      for (const [g, { units }] of coupling.groups.entries()) {
+        const kept = units.filter((u) => !removed.has(u))
+        const wanted = Math.max(1, Math.ceil(share * units.length - 1e-9))
+        t.equal(kept.length, Math.min(units.length, Math.ceil(wanted / round) * round))
+        const worth = (u: (typeof units)[number]) => scores[g][units.indexOf(u)]
+        const least = Math.min(...kept.map(worth))
+        t.ok(
+          units.filter((u) => removed.has(u)).every((u) => worth(u) <= least),
+          'the least go',
+        )
+      }
+    }
+  }
+})
