@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -97,4 +98,24 @@ t.test('finetune refuses what cannot be right, and writes nothing', async (t) =>
     '--shape',
     'x=1,3,48,192',
   )
+})
+
+t.test('Ctrl-C ends finetune with a checkpoint that the same call takes up', async (t) => {
+  const out = join(t.testdir(), 'tuned.onnx')
+  const words = ['finetune', sample, '-o', out, '--data', `${training}#first=2000`, '--epochs', '500']
+  // A process group of its own, as a terminal gives it: the signal reaches the training process as well.
+  const child = spawn(process.execPath, ['server/dist/cli/main.js', ...words], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  for await (const text of child.stderr) {
+    said += text
+    if (said.endsWith('epoch 1\n')) process.kill(-child.pid!, 'SIGINT')
+  }
+  if (child.exitCode === null) await once(child, 'exit')
+  t.equal(child.exitCode, 1)
+  t.match(said, /interrupted; the same call goes on from '.*tuned\.onnx\.checkpoint' \(INTERRUPTED\)/)
+  t.ok(existsSync(`${out}.checkpoint`))
+  t.notOk(existsSync(out), 'no half-trained model is written')
 })

@@ -50,6 +50,8 @@ const interrupted = (checkpoint?: string) =>
     ? `training was interrupted; the same call goes on from '${checkpoint}'`
     : 'training was interrupted; nothing was written'
 
+// Ctrl-C reaches the whole process group; the parent says what is to be done.
+process.on('SIGINT', () => {})
 process.on('disconnect', () => process.exit(1))
 process.on('message', (request: Request) => {
   if ('stop' in request) {
