@@ -1,0 +1,130 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadDataset, random } from '@espalier/server/compiler/data/index.js'
+import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
+import {
+  type FitOptions,
+  fit,
+  type Progress,
+  variantLimits,
+} from '@espalier/server/compiler/recipes/index.js'
+import { evaluate } from '@espalier/server/compiler/runtime/index.js'
+import t from 'tap'
+import { convNetwork } from '../../support/networks.js'
+
+const SIZE = 144
+
+/** Bright squares in one of three places, 12 × 12, as an idx pair. */
+async function data(dir: string, name: string, count: number, seed: number): Promise<string> {
+  const next = random(seed)
+  const x = Buffer.alloc(16 + count * SIZE)
+  const y = Buffer.alloc(8 + count)
+  x.writeUInt32BE(0x803, 0)
+  for (const [i, v] of [count, 12, 12].entries()) x.writeUInt32BE(v, 4 + 4 * i)
+  y.writeUInt32BE(0x801, 0)
+  y.writeUInt32BE(count, 4)
+  for (let i = 0; i < count; i++) {
+    const label = i % 3
+    y[8 + i] = label
+    for (let p = 0; p < SIZE; p++) {
+      const stripe = label === 0 ? p % 2 : label === 1 ? Math.floor(p / 12) % 2 : (p + Math.floor(p / 12)) % 2
+      x[16 + i * SIZE + p] = 180 * stripe + 70 * next()
+    }
+  }
+  const files = [join(dir, `${name}-x`), join(dir, `${name}-y`)]
+  await writeFile(files[0], x)
+  await writeFile(files[1], y)
+  return `idx:${files.join(',')}`
+}
+
+async function subject(dir: string): Promise<FitOptions> {
+  const model = join(dir, 'net.onnx')
+  await writeModelFile(convNetwork([32, 64], 3), model)
+  return {
+    model,
+    out: join(dir, 'out'),
+    data: await data(dir, 'train', 400, 1),
+    eval: await data(dir, 'test', 120, 2),
+    variants: [{ macs: 0.5 }],
+    epochs: 4,
+    seed: 1,
+  }
+}
+
+t.test('fit writes variants that meet their limits, figures of them, and a report', async (t) => {
+  const options = await subject(t.testdir())
+  const seen: Progress[] = []
+  const result = await fit(
+    { ...options, variants: [{ macs: 0.5 }, { memoryBytes: 50e6, params: 0.4 }] },
+    (p) => seen.push(p),
+  )
+  const { dense, variants } = result
+  t.ok(variants[0].macs <= dense.macs / 2 && variants[0].macs > dense.macs * 0.35)
+  t.ok(variants[1].params <= dense.params * 0.4)
+  t.ok(variants[1].measuredRamBytes <= 50e6)
+  t.match(variants[1].unused, /./, 'why a large budget stays unused is said')
+  for (const v of variants) {
+    t.equal(v.fileBytes, (await stat(v.file)).size)
+    const graph = await readModelFile(v.file)
+    const again = await evaluate(graph, await loadDataset(graph, options.eval!))
+    t.equal(again.top1, v.top1, 'the accuracy is that of the file, whose preprocessing it carries')
+    t.ok(v.top1! >= 0.9, `${v.name} learned: ${v.top1}`)
+    t.equal(v.memory.processes, 5)
+  }
+  t.ok(
+    dense.top1Reference! >= 0.9 && dense.top1! < 0.7,
+    'the untrained network, and the same given the recipe',
+  )
+  const report = await readFile(join(options.out, 'report.md'), 'utf8')
+  t.equal(report, result.report)
+  for (const part of ['## What was kept', '## Accuracy by class', 'espalier fit', variants[0].name])
+    t.match(report, part)
+  const stages = new Set(seen.map((p) => p.stage))
+  for (const stage of ['read', 'saliency', 'measure', 'train', 'evaluate']) t.ok(stages.has(stage), stage)
+  t.same(
+    readdirSync(options.out).filter((f) => f.startsWith('.')),
+    [],
+    'nothing is left lying about',
+  )
+})
+
+t.test('an interrupted run goes on where it was, and leaves what was finished', async (t) => {
+  const options = { ...(await subject(t.testdir())), epochs: 1, variants: [{ macs: 0.6 }, { macs: 0.3 }] }
+  const stop = new AbortController()
+  const on = (p: Progress) => {
+    if (p.variant === 'net-macs30') stop.abort(new Error('enough'))
+  }
+  await t.rejects(fit(options, on, stop.signal))
+  t.ok(existsSync(join(options.out, 'net-macs60.onnx')))
+  t.notOk(existsSync(join(options.out, 'net-macs30.onnx')))
+  const trained = new Set<string | undefined>()
+  const result = await fit(options, (p) => p.stage === 'train' && trained.add(p.variant))
+  t.same([...trained], ['net-macs30'], 'only what was missing is trained')
+  t.equal(result.variants.length, 2)
+})
+
+t.test('what cannot be done is refused before anything is written', async (t) => {
+  const options = await subject(t.testdir())
+  const refused = (change: Partial<FitOptions>, code: string) =>
+    t.rejects(
+      fit({ ...options, ...change }, () => {}),
+      { code },
+    )
+  await refused({ variants: [] }, 'OPTION_INVALID')
+  await refused({ variants: [{ macs: 1.5 }] }, 'OPTION_INVALID')
+  await refused({ criterion: 'magic' }, 'OPTION_INVALID')
+  await refused({ eval: options.data }, 'DATA_SHARED')
+  t.notOk(existsSync(options.out))
+  await refused({ variants: [{ macs: 1e-9 }], epochs: 0 }, 'BUDGET_UNREACHABLE')
+  t.notOk(readdirSync(options.out).some((f) => f.endsWith('.onnx')))
+})
+
+t.test('limits of several kinds go together: one value for all, or one each', async (t) => {
+  t.same(variantLimits({ memoryBytes: [1e6, 2e6], macs: [0.5] }), [
+    { memoryBytes: 1e6, macs: 0.5, params: undefined },
+    { memoryBytes: 2e6, macs: 0.5, params: undefined },
+  ])
+  t.throws(() => variantLimits({ memoryBytes: [1, 2, 3], macs: [0.5, 0.6] }), { code: 'OPTION_INVALID' })
+  t.throws(() => variantLimits({}), { code: 'OPTION_INVALID' })
+})
