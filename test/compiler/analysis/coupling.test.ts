@@ -27,8 +27,8 @@ t.test('units are as small as the network allows', async (t) => {
   )
   t.same(
     await sizes(attention()),
-    [3, 3, 4, 16],
-    "a head's channels for scores and for values, heads, feed-forward",
+    [3, 4, 16],
+    'channels in a head (one size for queries, keys and values), heads, feed-forward',
   )
   t.same(await sizes(fusedAttention()), [3, 4, 16], 'one projection ties both kinds of channels')
 })
@@ -67,13 +67,11 @@ t.test(
     const graph = n.build(a, b)
     const { whole, groups } = (await prunable(graph)).coupling
     t.equal(groups.length, 1)
-    t.same(
-      whole.map((w) => [w.operator, w.reason.replace(/'[^']*'/g, '…')]),
-      [
-        ['Conv', 'it is the network’s output …'.replace('’', "'")],
-        ['Softmax', 'Softmax mixes along it (Softmax …)'],
-      ],
-    )
+    t.match(whole, [
+      { operator: 'Conv', reason: /^it is the network's output/ },
+      { operator: 'Softmax', reason: /^Softmax mixes along it/ },
+    ])
+    t.equal(whole.length, 2)
   },
 )
 
