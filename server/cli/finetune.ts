@@ -41,7 +41,7 @@ export const command: Define = (c) => {
     .option('--lr <rate>', 'highest learning rate; 0.001 for adam and 0.01 for sgd if not given', positive)
     .option('--batch <n>', 'samples a step', count, 64)
     .option('--optimizer <adam|sgd>', 'adam, or sgd with momentum 0.9', optimizer, 'adam')
-    .option('--weight-decay <rate>', 'decoupled weight decay', Number, 0)
+    .option('--weight-decay <rate>', 'decoupled weight decay', share, 0)
     .option('--shift <pixels>', 'shift images at random by up to so many pixels', count, 0)
     .option('--flip', 'mirror images at random')
     .option('--frozen-norm', "keep the file's batch-normalisation statistics")

@@ -2,14 +2,14 @@ import { EspalierError } from '@espalier/shared'
 import * as ort from 'onnxruntime-node'
 import { random, sampleSize, shuffled } from '../data/index.js'
 import { floats, type Graph, type Tensor } from '../graph/index.js'
-import { openSession, type Session } from '../runtime/index.js'
+import { openSession } from '../runtime/index.js'
 import { randomMove, sampleWriter, writeTargets } from './batches.js'
 import { TARGETS, TEACHER_LOGITS } from './loss.js'
 import { adam, clip, type Optimizer, sgd } from './optimizer.js'
 import type { Samples, TrainHistory, TrainOptions, TrainProgress } from './options.js'
-import { prepare } from './prepare.js'
 import { schedule } from './schedule.js'
-import { logitsOf, type NormLayer, type TrainingGraph, trainingGraph } from './training-graph.js'
+import { teacherOf } from './teacher.js'
+import { type NormLayer, type TrainingGraph, trainingGraph } from './training-graph.js'
 
 /** Everything that a run needs to go on where it was: taken between two steps. */
 export interface TrainState {
@@ -41,8 +41,8 @@ const PROGRESS_MS = 500
 /**
  * Trains in this process, blocking its event loop for the length of one step at a time; see `train` for a process
  * of its own.
- * @throws GRADIENT_UNKNOWN, MODEL_UNSUPPORTED, DATA_SHAPE_MISMATCH, DATA_LABELS_INVALID, DATA_UNLABELLED,
- *   DATA_INVALID for fewer samples than a batch, TRAINING_DIVERGED.
+ * @throws GRADIENT_UNKNOWN, MODEL_INVALID, MODEL_UNSUPPORTED, DATA_SHAPE_MISMATCH, DATA_LABELS_INVALID,
+ *   DATA_UNLABELLED, OPTION_INVALID, TRAINING_DIVERGED
  */
 export async function trainHere(
   graph: Graph,
@@ -59,6 +59,11 @@ export async function trainHere(
     flip = false,
     seed = 0,
   } = options
+  if (epochs < 1 || (options.batch ?? 64) < 1)
+    throw new EspalierError(
+      'OPTION_INVALID',
+      `${epochs} epochs in batches of ${options.batch ?? 64} train nothing; both must be at least 1`,
+    )
   const batch = Math.min(options.batch ?? 64, data.count)
   const share = !teacher ? 0 : data.labels ? (teacher.share ?? 0.7) : 1
   const tg = await trainingGraph(graph, {
@@ -238,26 +243,6 @@ function countRight(logits: Float32Array, labels: Int32Array, indices: Uint32Arr
 function restore(state: TrainState, values: ReadonlyMap<string, Float32Array>, optimizer: Optimizer): void {
   for (const [name, value] of state.weights) values.get(name)?.set(value)
   for (const [i, value] of state.optimizer.entries()) optimizer.state[i].set(value)
-}
-
-async function teacherOf(graph: Graph, batch: number, sample: readonly number[], classes: number) {
-  const prepared = prepare(graph, batch, sample)
-  const logits = logitsOf(prepared)
-  const session: Session = await openSession(
-    prepared.with({ outputs: [{ name: logits, dtype: 'float32', dims: null }] }),
-  )
-  const guide = async (x: ort.Tensor): Promise<Float32Array> => {
-    const { [logits]: result } = await session.run({ [session.inputNames[0]]: x })
-    const copy = (result.data as Float32Array).slice()
-    result.dispose()
-    if (copy.length !== batch * classes)
-      throw new EspalierError(
-        'MODEL_UNSUPPORTED',
-        `the teacher tells ${copy.length / batch} classes apart, the network ${classes}; they must agree`,
-      )
-    return copy
-  }
-  return Object.assign(guide, { release: () => session.release() })
 }
 
 const diverged = (step: number, loss: number, lr: number) =>

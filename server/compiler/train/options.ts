@@ -73,12 +73,3 @@ export interface TrainResult {
   readonly graph: Graph
   readonly history: TrainHistory
 }
-
-/** Trains in a process of its own, so that the caller stays responsive. `signal` ends the run early. */
-export type Train = (
-  graph: Graph,
-  data: Samples,
-  options?: TrainOptions,
-  on?: (progress: TrainProgress) => void,
-  signal?: AbortSignal,
-) => Promise<TrainResult>

@@ -9,7 +9,6 @@ import {
   type Node,
   numbersOf,
   type Tensor,
-  tensor,
   withAttributes,
 } from '../graph/index.js'
 import { TRAINING_OPSET } from '../ops/index.js'
@@ -142,7 +141,7 @@ const moves: Readonly<Record<string, readonly [last: number, move: Move]>> = {
       )
     },
   ],
-  /** Until 12 the input was flattened at `axis` (1 by default); here that axis must be the last or be followed by ones. */
+  /** Until 12 the input was flattened at `axis` (1 by default); `requirePlainSoftmax` sees that it makes no difference. */
   Softmax: [12, (n) => withAttributes(n, { axis: intAttribute(n, 'axis', 1) })],
   BatchNormalization: [
     13,
@@ -180,5 +179,26 @@ function upgraded(graph: Graph): Graph {
   return graph.with({ nodes, initializers, opsets, origin: undefined })
 }
 
-export const zeros = (dims: readonly number[], count: number): Tensor =>
-  tensor('float32', dims, new Float32Array(count))
+/**
+ * Until operator set 12 Softmax worked on everything from its axis on as one: the same as now only if no later axis
+ * has a size.
+ * @throws MODEL_UNSUPPORTED
+ */
+export function requirePlainSoftmax(
+  graph: Graph,
+  opset: number,
+  dims: ReadonlyMap<string, readonly number[]>,
+): void {
+  if (opset > 12) return
+  for (const n of graph.nodes) {
+    if (n.op !== 'Softmax') continue
+    const shape = dims.get(n.outputs[0]) ?? []
+    const axis = intAttribute(n, 'axis', -1)
+    if (shape.slice(axis < 0 ? shape.length + axis + 1 : axis + 1).some((d) => d !== 1))
+      throw new EspalierError(
+        'MODEL_UNSUPPORTED',
+        `node '${n.name}': Softmax over several axes at once, as operator set ${opset} has it, cannot be trained through; ` +
+          'convert the network to operator set 13 or newer',
+      )
+  }
+}

@@ -16,7 +16,7 @@ const GRACE_MS = 10_000
  * @param on called about twice a second and after the last step
  * @param signal ends the run early: the promise rejects with INTERRUPTED, and a checkpoint (if asked for) is written
  * @throws GRADIENT_UNKNOWN, MODEL_INVALID, MODEL_UNSUPPORTED, MODEL_UNRUNNABLE, DATA_SHAPE_MISMATCH,
- *   DATA_LABELS_INVALID, DATA_UNLABELLED, TRAINING_DIVERGED, WORKER_CRASHED, WRITE_FAILED, INTERRUPTED
+ *   DATA_LABELS_INVALID, DATA_UNLABELLED, OPTION_INVALID, TRAINING_DIVERGED, WORKER_CRASHED, WRITE_FAILED, INTERRUPTED
  */
 export async function train(
   graph: Graph,

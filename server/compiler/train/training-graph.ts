@@ -13,7 +13,7 @@ import { differentiate } from './differentiate.js'
 import { classificationLoss, type LossTerms, TARGETS, TEACHER_LOGITS } from './loss.js'
 import { lower } from './lower.js'
 import { trainableWeights } from './parameters.js'
-import { prepare } from './prepare.js'
+import { prepare, requirePlainSoftmax } from './prepare.js'
 import { sizesOf } from './shapes.js'
 
 /** Statistics of one BatchNormalization: the file's running averages and the outputs that hold the batch's. */
@@ -65,7 +65,9 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     outputs: [{ name: logits, dtype: 'float32', dims: null }],
     nodes: prepared.nodes.filter((n) => !(n.op === 'Softmax' && n.outputs[0] === prepared.outputs[0].name)),
   })
-  const lowered = lower(cut, await sizesOf(cut))
+  const plain = await sizesOf(cut)
+  requirePlainSoftmax(cut, graph.opset, plain.dims)
+  const lowered = lower(cut, plain)
   const { graph: forward, norms } =
     options.batchNorm === 'batch' ? withBatchStatistics(lowered) : { graph: lowered, norms: [] }
   const sizes = await sizesOf(forward)

@@ -194,6 +194,7 @@ t.test('what cannot be trained is refused', async (t) => {
     { code: 'TRAINING_DIVERGED', message: /step \d+.*learning rate/ },
     { lr: 1e38, clip: 0 },
   )
+  await refused('no epochs', small(), data, { code: 'OPTION_INVALID' }, { epochs: 0 })
   const broken = small()
   const weights = Float32Array.from(broken.constant('w2')!.data as Float32Array)
   weights[3] = Number.NaN

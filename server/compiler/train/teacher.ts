@@ -1,0 +1,30 @@
+import { EspalierError } from '@espalier/shared'
+import type * as ort from 'onnxruntime-node'
+import type { Graph } from '../graph/index.js'
+import { openSession } from '../runtime/index.js'
+import { prepare } from './prepare.js'
+import { logitsOf } from './training-graph.js'
+
+/**
+ * A network that answers batches: the function gives its logits, [batch, classes], for a batch of inputs.
+ * @throws MODEL_UNSUPPORTED if it tells another number of classes apart
+ */
+export async function teacherOf(graph: Graph, batch: number, sample: readonly number[], classes: number) {
+  const prepared = prepare(graph, batch, sample)
+  const logits = logitsOf(prepared)
+  const session = await openSession(
+    prepared.with({ outputs: [{ name: logits, dtype: 'float32', dims: null }] }),
+  )
+  const guide = async (x: ort.Tensor): Promise<Float32Array> => {
+    const { [logits]: result } = await session.run({ [session.inputNames[0]]: x })
+    const copy = (result.data as Float32Array).slice()
+    result.dispose()
+    if (copy.length !== batch * classes)
+      throw new EspalierError(
+        'MODEL_UNSUPPORTED',
+        `the teacher tells ${copy.length / batch} classes apart, the network ${classes}; they must agree`,
+      )
+    return copy
+  }
+  return Object.assign(guide, { release: () => session.release() })
+}
