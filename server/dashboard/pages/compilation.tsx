@@ -29,10 +29,12 @@ export function CompilationPage({ id }: { id: string }) {
           <>
             <p class="lede">
               <CompilationStateMark state={c.state} />
-              <span>
-                {c.startedAt === null ? 'queued ' : 'started '}
-                <Ago at={c.startedAt ?? c.createdAt} />
-              </span>
+              {c.startedAt === null || c.endedAt !== null ? (
+                <span>
+                  {c.endedAt === null ? 'asked ' : 'ended '}
+                  <Ago at={c.endedAt ?? c.createdAt} />
+                </span>
+              ) : null}
               {c.startedAt !== null && (
                 <span>
                   {c.endedAt === null ? 'running for ' : 'took '}
