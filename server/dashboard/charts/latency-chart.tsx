@@ -120,7 +120,8 @@ function optionsFor(
     legend: { show: false },
     scales: {
       x: {
-        range: (_, low, high) => {
+        range: (u, low, high) => {
+          if (u.data[0].length === 1) return [low - leastSpanS / 2, low + leastSpanS / 2]
           const pad = Math.max((leastSpanS - (high - low)) / 2, (high - low) * 0.02)
           return [low - pad, high + pad]
         },
