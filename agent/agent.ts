@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import {
   blocksRequest,
@@ -26,9 +25,10 @@ import type { Credential } from './credential.js'
 import { Dispatch } from './dispatch.js'
 import { Documents } from './documents.js'
 import { Fetcher } from './fetch/fetcher.js'
-import { type Candidate, Keeper } from './keeper.js'
-import { type Benchmark, type BenchmarkSettings, benchmark } from './measure/benchmark.js'
+import { Keeper } from './keeper.js'
+import { type BenchmarkSettings, benchmark } from './measure/benchmark.js'
 import { Link } from './net/link.js'
+import { reportOf, shapesOf } from './report.js'
 import { type Held, Status, type Subject } from './status.js'
 import { Artifacts } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
@@ -163,7 +163,8 @@ export class Agent {
       clock,
       limits: { memoryBytes: options.facts.memoryBudgetBytes, p95Ms: options.facts.p95LimitMs },
       measure: (path, variant, signal) => benchmark(path, shapesOf(variant), options.benchmark, signal),
-      onMeasured: (candidate, measured) => this.#keepReport(this.#reportOf(candidate, measured)),
+      onMeasured: (candidate, measured) =>
+        this.#keepReport(reportOf(candidate, measured, device, options.facts, clock.now())),
       retryMs: timings.retryMs,
     })
   }
@@ -299,37 +300,6 @@ export class Agent {
     this.#dispatch.pump()
   }
 
-  #reportOf({ variant, held }: Candidate, measured: Benchmark): Report {
-    const at = Math.floor(this.#options.clock.now())
-    const { board, powerMode } = this.#options.facts
-    return {
-      id: `${at.toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`,
-      device: this.#options.credential.id,
-      ...held,
-      board,
-      at,
-      runs: measured.runs,
-      p50Ms: measured.p50Ms,
-      p90Ms: measured.p90Ms,
-      p95Ms: measured.p95Ms,
-      p99Ms: measured.p99Ms,
-      measuredRamBytes: measured.measuredRamBytes,
-      runtimeBaseBytes: measured.runtimeBaseBytes,
-      processBytes: measured.processBytes,
-      coldLoadMs: measured.coldLoadMs,
-      threads: 1,
-      providerRequested: 'cpu',
-      provider: 'cpu',
-      runtime: measured.runtime,
-      runtimeVersion: measured.runtimeVersion,
-      throttled: measured.throttled,
-      temperatureC: measured.temperatureC,
-      governor: measured.governor,
-      powerMode,
-      top1: variant.top1?.value ?? null,
-    }
-  }
-
   #held(link: 'current' | 'previous'): Held | null {
     const digest = this.#artifacts.linked(link)
     const manifest = digest === null ? null : this.#artifacts.manifest(digest)
@@ -364,12 +334,4 @@ export class Agent {
       if (!(e instanceof EspalierError)) throw e
     })
   }
-}
-
-/** The shapes to measure with, where the catalogue gives all dimensions of an input. */
-function shapesOf({ inputs }: Candidate['variant']): Record<string, number[]> {
-  const fixed = inputs.filter(({ shape }) => shape.every((d, i) => i === 0 || typeof d === 'number'))
-  return Object.fromEntries(
-    fixed.map(({ name, shape }) => [name, shape.map((d) => (typeof d === 'number' ? d : 1))]),
-  )
 }

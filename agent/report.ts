@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+import type { Facts, Report } from '@espalier/shared'
+import type { Candidate } from './keeper.js'
+import type { Benchmark } from './measure/benchmark.js'
+
+/** What a benchmark said, as the service stores it; ids made later sort later. `now` in ms since 1970. */
+export function reportOf(
+  { variant, held }: Candidate,
+  measured: Benchmark,
+  device: string,
+  { board, powerMode }: Facts,
+  now: number,
+): Report {
+  const at = Math.floor(now)
+  return {
+    id: `${at.toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`,
+    device,
+    ...held,
+    board,
+    at,
+    runs: measured.runs,
+    p50Ms: measured.p50Ms,
+    p90Ms: measured.p90Ms,
+    p95Ms: measured.p95Ms,
+    p99Ms: measured.p99Ms,
+    measuredRamBytes: measured.measuredRamBytes,
+    runtimeBaseBytes: measured.runtimeBaseBytes,
+    processBytes: measured.processBytes,
+    coldLoadMs: measured.coldLoadMs,
+    threads: 1,
+    providerRequested: 'cpu',
+    provider: 'cpu',
+    runtime: measured.runtime,
+    runtimeVersion: measured.runtimeVersion,
+    throttled: measured.throttled,
+    temperatureC: measured.temperatureC,
+    governor: measured.governor,
+    powerMode,
+    top1: variant.top1?.value ?? null,
+  }
+}
+
+/** The shapes to measure with, where the catalogue gives all dimensions of an input. */
+export function shapesOf({ inputs }: Candidate['variant']): Record<string, number[]> {
+  const fixed = inputs.filter(({ shape }) => shape.every((d, i) => i === 0 || typeof d === 'number'))
+  return Object.fromEntries(
+    fixed.map(({ name, shape }) => [name, shape.map((d) => (typeof d === 'number' ? d : 1))]),
+  )
+}
