@@ -118,7 +118,7 @@ async function follow(client: Client, id: string, out: Output): Promise<Compilat
       const event = e.value
       if (event.compilation !== id) continue
       if (event.type === 'compilation.progress') {
-        progress.update(label(event), Number(event.done), Number(event.total))
+        progress.update(label(event, progress.live), Number(event.done), Number(event.total))
       } else {
         const compilation = await read()
         if (over(compilation)) return compilation
@@ -140,8 +140,9 @@ async function follow(client: Client, id: string, out: Output): Promise<Compilat
   }
 }
 
-const label = ({ stage, variant, message }: Record<string, unknown>) =>
-  [variant, stage, message].filter((part) => part !== undefined).join(': ')
+/** In words on a terminal; elsewhere the stage alone, since every new label is a line. */
+const label = ({ stage, variant, message }: Record<string, unknown>, live: boolean) =>
+  [variant, live ? (message ?? stage) : stage].filter((part) => part !== undefined).join(': ')
 
 async function print(client: Client, compilation: Compilation, out: Output): Promise<void> {
   const variants = await client.all<Variant>('/v1/variants', { compilation: compilation.id })

@@ -9,6 +9,7 @@ type Entry = readonly [summary: string, load: () => Promise<{ command: Define }>
 /** Every command, by name. Only the one that is called is loaded. */
 const commands: Readonly<Record<string, Entry>> = {
   up: ['start the service: dashboard, HTTP API, MQTT broker, compiler', () => import('./up.js')],
+  agent: ['start espalier-agent, the program of a device', () => import('./agent.js')],
   bench: ['measure latency and memory in fresh processes', () => import('./bench.js')],
   eval: ['accuracy of a classifier, by class', () => import('./eval.js')],
   finetune: ['train any classifier, from labels or a teacher', () => import('./finetune.js')],

@@ -21,7 +21,6 @@ import {
   storeError,
 } from '../store/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
-import { limitsOf } from './limits.js'
 import { Queue } from './queue.js'
 import { StageLog } from './stages.js'
 
@@ -106,7 +105,9 @@ export class Compilations {
 
   /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, REQUEST_INVALID */
   create(request: NewCompilation): Compilation {
-    limitsOf(request)
+    if (!request.memoryBytes && !request.macs && !request.params) {
+      throw new EspalierError('REQUEST_INVALID', 'say what to compile for: memoryBytes, macs or params')
+    }
     const { version } = this.#o.models.version(request.model, request.version)
     const data = this.#o.datasets.get(request.data)
     if (request.eval !== undefined && this.#o.datasets.get(request.eval).spec === data.spec) {
