@@ -14,7 +14,8 @@ const idx = (dims: number[], byte: (i: number) => number) => {
   const header = Buffer.alloc(4 + 4 * dims.length)
   header.writeUInt16BE(0x800 + dims.length, 2)
   for (const [i, d] of dims.entries()) header.writeUInt32BE(d, 4 + 4 * i)
-  return Buffer.concat([header, Buffer.from({ length: dims.reduce((n, d) => n * d, 1) }, (_, i) => byte(i))])
+  const values = Array.from({ length: dims.reduce((n, d) => n * d, 1) }, (_, i) => byte(i))
+  return Buffer.concat([header, Buffer.from(values)])
 }
 
 t.test('fit --json prints dense and variants with the keys of the contract', async (t) => {
