@@ -98,26 +98,25 @@ export function split(name: string): { constant: string; output: string } {
   return { constant: name.slice(0, at), output: name.slice(at + 1) }
 }
 
+/** ONNX files are little-endian, and so is every machine that onnxruntime runs on. */
 function decode(t: TensorProto): Constant {
-  const dims = t.dims.map(Number)
-  const raw = t.rawData
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength)
-  const each = (size: number, read: (at: number) => number) =>
-    Array.from({ length: raw.length / size }, (_, i) => read(i * size))
-  const typed = (field: readonly (number | bigint)[]) => field.map(Number)
+  const { buffer } = new Uint8Array(t.rawData)
+  const raw = t.rawData.length > 0
   const values = {
-    [T.FLOAT]: () => (raw.length ? each(4, (at) => view.getFloat32(at, true)) : typed(t.floatData)),
-    [T.DOUBLE]: () => (raw.length ? each(8, (at) => view.getFloat64(at, true)) : typed(t.doubleData)),
-    [T.INT64]: () => (raw.length ? each(8, (at) => Number(view.getBigInt64(at, true))) : typed(t.int64Data)),
-    [T.INT32]: () => (raw.length ? each(4, (at) => view.getInt32(at, true)) : typed(t.int32Data)),
+    [T.FLOAT]: () => Array.from(raw ? new Float32Array(buffer) : t.floatData),
+    [T.DOUBLE]: () => Array.from(raw ? new Float64Array(buffer) : t.doubleData),
+    [T.INT64]: () => Array.from(raw ? new BigInt64Array(buffer) : t.int64Data, Number),
+    [T.INT32]: () => Array.from(raw ? new Int32Array(buffer) : t.int32Data),
   }[t.dataType]
-  return { type: t.dataType, dims, values: values?.() ?? [] }
+  return { type: t.dataType, dims: t.dims.map(Number), values: values?.() ?? [] }
 }
 
-const encode = (c: Constant, name: string): TensorProto =>
-  create(TensorProtoSchema, {
+function encode(c: Constant, name: string): TensorProto {
+  const { buffer } = c.type === T.DOUBLE ? Float64Array.from(c.values) : Float32Array.from(c.values)
+  return create(TensorProtoSchema, {
     name,
     dataType: c.type,
     dims: c.dims.map(BigInt),
-    ...(c.type === T.DOUBLE ? { doubleData: [...c.values] } : { floatData: [...c.values] }),
+    rawData: new Uint8Array(buffer),
   })
+}
