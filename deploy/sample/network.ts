@@ -9,7 +9,7 @@ interface Block {
   readonly squeeze: boolean
 }
 
-/** Narrow while maps are large, wide at 4×4: about a million parameters, 6 million multiply–accumulates. */
+/** Narrow while maps are large, wide at 4×4: about a million parameters, 4.7 million multiply–accumulates. */
 const blocks: readonly Block[] = [
   { expanded: 16, out: 24, stride: 2, activation: 'Relu', squeeze: true },
   { expanded: 72, out: 24, stride: 1, activation: 'Relu', squeeze: false },
