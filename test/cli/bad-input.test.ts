@@ -6,7 +6,7 @@ import { floats, node } from '@espalier/server/compiler/graph/index.js'
 import { writeModel } from '@espalier/server/compiler/onnx/index.js'
 import { type ErrorCode, errorCodes } from '@espalier/shared'
 import t, { type Test } from 'tap'
-import { flatNetwork } from '../support/networks.js'
+import { hiddenNetwork } from '../support/networks.js'
 
 const program = resolve('server/dist/cli/main.js')
 
@@ -30,9 +30,10 @@ const espalier = (folder: string, args: readonly string[]) =>
   })
 
 /** An image classifier of 4×4 images and 3 classes. */
-const network = flatNetwork(['batch', 1, 4, 4], 3)
+const network = hiddenNetwork(['batch', 1, 4, 4], 8, 3)
 const weight = network.initializers.get('w')!
-const withWeight = (w: typeof weight) => writeModel(network.with({ initializers: new Map([['w', w]]) }))
+const withWeight = (w: typeof weight) =>
+  writeModel(network.with({ initializers: new Map([...network.initializers, ['w', w]]) }))
 const withNodes = (...nodes: ReturnType<typeof node>[]) =>
   writeModel(network.with({ nodes: [...nodes, ...network.nodes] }))
 
@@ -63,9 +64,9 @@ const files: Record<string, Uint8Array> = {
   'missing.onnx': writeModel(network.with({ initializers: new Map() })),
   'negative.onnx': withWeight({ ...floats([1], [1]), dims: [-16, 3] }),
   'huge.onnx': withWeight({ ...floats([1], [1]), dims: [536_870_912] }),
-  'nan.onnx': withWeight({ ...weight, data: new Float32Array(48).fill(Number.NaN) }),
+  'nan.onnx': withWeight({ ...weight, data: new Float32Array(weight.data.length).fill(Number.NaN) }),
   'exotic.onnx': withNodes(node('Frobnicate', ['x'], ['unused'], {}, { domain: 'com.example' })),
-  'dynamic.onnx': writeModel(flatNetwork(['batch', 1, 'height', 'width'], 3)),
+  'dynamic.onnx': writeModel(hiddenNetwork(['batch', 1, 'height', 'width'], 8, 3)),
   'images.idx': images(60, 4),
   'labels.idx': labels(60, 3),
   'large-images.idx': images(60, 5),
@@ -98,10 +99,16 @@ async function refuses(t: Test, args: readonly string[], code: ErrorCode, says: 
     if (!readFileSync(join(folder, name)).equals(bytes)) t.fail(`${title}: ${name} was changed`)
 }
 
+const data = 'idx:images.idx,labels.idx'
+
 /** Every command that reads a model, as it would be typed. */
-const readers: Record<string, (model: string) => string[]> = {
-  inspect: (m) => ['inspect', m],
-  prune: (m) => ['prune', m, '-o', 'out.onnx', '--keep', '0.5'],
+const readers = {
+  inspect: (m: string) => ['inspect', m],
+  prune: (m: string) => ['prune', m, '-o', 'out.onnx', '--keep', '0.5'],
+  bench: (m: string) => ['bench', m, '--seconds', '1'],
+  eval: (m: string, d = data) => ['eval', m, '--data', d],
+  finetune: (m: string, d = data) => ['finetune', m, '--data', d, '-o', 'out.onnx', '--epochs', '1'],
+  fit: (m: string, d = data) => ['fit', m, '--params', '0.5', '--data', d, '-o', 'out', '--epochs', '1'],
 }
 
 const brokenModels: [string, ErrorCode, RegExp][] = [
@@ -120,9 +127,63 @@ t.test('a model that is broken is refused, and how is said', async (t) => {
 })
 
 t.test('whichever command reads it', async (t) => {
-  const { inspect: _, ...others } = readers
+  const { inspect: _, bench, ...others } = readers
   for (const args of Object.values(others)) {
     await refuses(t, args('absent.onnx'), 'FILE_NOT_FOUND', /absent\.onnx/)
     await refuses(t, args('cycle.onnx'), 'MODEL_INVALID', /cycle/)
   }
+  // bench hands the file to the runtime unread, since it measures what a device would do
+  await refuses(t, bench('absent.onnx'), 'MODEL_UNRUNNABLE', /absent\.onnx/)
+  await refuses(t, bench('cycle.onnx'), 'MODEL_UNRUNNABLE', /cycle\.onnx/)
+})
+
+t.test('an operator that the runtime does not know is named', async (t) => {
+  await refuses(t, readers.bench('exotic.onnx'), 'MODEL_UNRUNNABLE', /Frobnicate/)
+  for (const args of [readers.eval, readers.fit])
+    await refuses(t, args('exotic.onnx'), 'MODEL_UNSUPPORTED', /Frobnicate/)
+})
+
+t.test('a dynamic dimension that nobody gave is named, with the option that gives it', async (t) => {
+  await refuses(t, readers.bench('dynamic.onnx'), 'SHAPE_NEEDED', /height.*--shape/)
+  await refuses(t, readers.prune('dynamic.onnx'), 'DIMENSION_UNKNOWN', /height.*--shape/)
+})
+
+t.test('weights that are not numbers are refused before anything is ranked by them', async (t) => {
+  for (const args of [readers.prune, readers.fit])
+    await refuses(t, args('nan.onnx'), 'WEIGHT_NOT_FINITE', /'w'/)
+})
+
+t.test('data that do not fit the model are refused with both shapes, or with the labels', async (t) => {
+  for (const args of [readers.eval, readers.finetune, readers.fit]) {
+    const on = (images: string, labels: string) => args('good.onnx', `idx:${images}.idx,${labels}.idx`)
+    await refuses(t, on('large-images', 'labels'), 'DATA_SHAPE_MISMATCH', /4,4.*5,5/)
+    await refuses(t, on('images', 'many-labels'), 'DATA_LABELS_INVALID', /3 classes|label 3/)
+  }
+  const on = (images: string, labels: string) => readers.eval('good.onnx', `idx:${images}.idx,${labels}.idx`)
+  await refuses(t, on('images', 'short-labels'), 'DATA_INVALID', /59/)
+  await refuses(t, on('cut-images', 'labels'), 'DATA_INVALID', /cut-images/)
+  await refuses(t, on('absent', 'labels'), 'FILE_NOT_FOUND', /absent/)
+  await refuses(t, readers.eval('good.onnx', 'csv:a.csv'), 'DATA_SPEC_INVALID', /csv:a\.csv/)
+})
+
+t.test('data that judge must not be data that taught', async (t) => {
+  for (const args of [readers.finetune, readers.fit])
+    await refuses(t, [...args('good.onnx'), '--eval', data], 'DATA_SHARED', /eval/)
+})
+
+t.test('a budget that is no size, and one that no pruning meets, are told apart', async (t) => {
+  const fit = (memory: string) => [
+    'fit',
+    'good.onnx',
+    '--memory',
+    memory,
+    '--data',
+    data,
+    '-o',
+    'out',
+    '--epochs',
+    '0',
+  ]
+  await refuses(t, fit('4 apples'), 'SIZE_INVALID', /4 apples/)
+  await refuses(t, fit('1B'), 'BUDGET_UNREACHABLE', /below|least/)
 })

@@ -58,3 +58,31 @@ export function convNetwork(channels: readonly [number, number], classes: number
     metadata: new Map(),
   })
 }
+
+/** A classifier with something to prune: Flatten, a hidden layer of `hidden` neurons, Relu, and a dense layer. */
+export function hiddenNetwork(dims: readonly Dim[], hidden: number, classes: number): Graph {
+  const inner = dims.slice(1).reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1)
+  const weights = (rows: number, columns: number) =>
+    floats(
+      [rows, columns],
+      Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(1 + i)),
+    )
+  return new Graph({
+    name: 'hidden',
+    nodes: [
+      node('Flatten', ['x'], ['f']),
+      node('MatMul', ['f', 'w'], ['h']),
+      node('Relu', ['h'], ['r']),
+      node('MatMul', ['r', 'v'], ['y']),
+    ],
+    initializers: new Map([
+      ['w', weights(inner, hidden)],
+      ['v', weights(hidden, classes)],
+    ]),
+    inputs: [{ name: 'x', dtype: 'float32', dims }],
+    outputs: [{ name: 'y', dtype: 'float32', dims: ['batch', classes] }],
+    values: new Map(),
+    opsets: new Map([['', 17]]),
+    metadata: new Map(),
+  })
+}
