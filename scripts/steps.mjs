@@ -42,6 +42,7 @@ async function step(title, command, args, { env = {}, advice = '' } = {}) {
   say(live ? `  ${title} …` : `  ${title}\n`)
   const timer = live ? setInterval(() => say(`\r  ${title} … ${seconds()}`), 1000) : undefined
   const printed = []
+  const end = (signal) => child.kill(signal)
   const child = spawn(command, args, {
     cwd: root,
     env: { ...process.env, ...env },
@@ -49,16 +50,18 @@ async function step(title, command, args, { env = {}, advice = '' } = {}) {
   })
   child.stdout.on('data', (chunk) => printed.push(chunk))
   child.stderr.on('data', (chunk) => printed.push(chunk))
+  process.on('SIGTERM', end)
   const status = await new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', resolve)
+    child.once('close', (code, signal) => resolve(code ?? signal))
   })
+  process.off('SIGTERM', end)
   clearInterval(timer)
   if (status === 0) {
     if (live) say(`\r\x1b[K  ${title} ✓ ${seconds()}\n`)
     return
   }
-  say(`\n${Buffer.concat(printed)}\n${title} failed (exit ${status}).\n${advice === '' ? '' : `${advice}\n`}`)
+  say(`\n${Buffer.concat(printed)}\n${title} failed (${status}).\n${advice === '' ? '' : `${advice}\n`}`)
   process.exit(1)
 }
 
