@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { after, allocate, type Limits, type Thinning, thinning } from '../budget/index.js'
+import { after, allocate, BudgetUnreachable, type Limits, type Thinning, thinning } from '../budget/index.js'
 import {
   type Dataset,
   holdOut,
@@ -187,7 +187,7 @@ async function variantResult(run: Run, order: Thinning, asked: VariantLimits): P
   const temporary = scratch(run)
   try {
     let barred = order
-    for (let attempt = 1; ; attempt++) {
+    for (;;) {
       let tried = 0
       const ram = corrected(points)
       const found =
@@ -209,10 +209,13 @@ async function variantResult(run: Run, order: Thinning, asked: VariantLimits): P
       on({ stage: 'measure', done: 0, total: 1, message: 'measuring memory and latency', variant })
       const predict = (predictedRamBytes: number) => ram({ ...found.footprint, predictedRamBytes })
       const sizes = await sizesOf(graph, path, predict, shapes, signal)
-      if (budget !== undefined && sizes.measuredRamBytes > budget && attempt < 3) {
+      if (budget !== undefined && sizes.measuredRamBytes > budget) {
         // Measured again it was larger: take more away, and do not try that much again.
+        await rm(path)
+        if (found.steps >= barred.length)
+          throw new BudgetUnreachable('memory', budget, sizes.measuredRamBytes)
         points.push({ predicted: found.footprint.predictedRamBytes, measured: sizes.measuredRamBytes })
-        barred = [order.slice(0, found.steps + 1).flat(), ...order.slice(found.steps + 1)]
+        barred = [barred.slice(0, found.steps + 1).flat(), ...barred.slice(found.steps + 1)]
         continue
       }
       const used = budget === undefined ? 1 : sizes.measuredRamBytes / budget
