@@ -168,11 +168,13 @@ t.test('packets that come a byte at a time are measured all the same', async (t)
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
   }
+  const connected = once(socket, 'data')
   await trickle(rawConnect('a', 'secret of a'))
-  const [connack] = await once(socket, 'data')
+  const [connack] = await connected
   t.same(connack, Buffer.from([0x20, 2, 0, 0]))
+  const answered = once(socket, 'data')
   await trickle(Buffer.from([0xc0, 0]))
-  const [pong] = await once(socket, 'data')
+  const [pong] = await answered
   t.same(pong, Buffer.from([0xd0, 0]))
   const closed = once(socket, 'close')
   await trickle(Buffer.from([0x30, 0x80, 0x80, 0x28]))
