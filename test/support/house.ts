@@ -27,9 +27,6 @@ import { reportOf } from './centre.js'
 import { connectDevice } from './mqtt.js'
 import { flatNetwork } from './networks.js'
 
-// tap makes every child process load its own hooks, which takes three times as long as what the child has to do.
-delete process.env.NODE_OPTIONS
-
 /** The whole service on free ports, or on `port`; it ends with the test. */
 export async function serve(t: Test, data: string, port = 0): Promise<Service> {
   const config = readConfig({ data, port: String(port), mqttPort: '0' })

@@ -10,9 +10,6 @@ import { openDatabase } from '@espalier/server/store/index.js'
 import { EspalierError } from '@espalier/shared'
 import pino from 'pino'
 
-// tap makes every child process load its own hooks, which takes three times as long as what the child has to do.
-delete process.env.NODE_OPTIONS
-
 export interface Options {
   worker?: URL
   uploadBytes?: number

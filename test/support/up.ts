@@ -3,9 +3,6 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 
-/** Without what tap hands down: its loaders would make the service slow. */
-const { NODE_OPTIONS: _, ...env } = process.env
-
 /** `espalier up` as a process of its own, on ports that stay the same when it starts again. */
 export class ServiceProcess {
   url = ''
@@ -25,7 +22,7 @@ export class ServiceProcess {
         ...['up', '--data', this.data, '--port', port, '--mqtt-port', mqttPort],
         ...['--log-level', 'error', '--json'],
       ],
-      { stdio: ['ignore', 'pipe', 'inherit'], env },
+      { stdio: ['ignore', 'pipe', 'inherit'] },
     )
     this.#child = child
     let text = ''

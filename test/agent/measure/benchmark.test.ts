@@ -7,8 +7,6 @@ import t from 'tap'
 import { networkBytes } from '../support/models.js'
 import { pi5, tree } from '../support/tree.js'
 
-delete process.env.NODE_OPTIONS // tap's loaders would be measured too
-
 const child = new URL('../../../agent/dist/measure/child.js', import.meta.url)
 const cool = { temperatureC: 50, frequencyMhz: 1500, throttling: false, throttleEvents: 3 }
 

@@ -8,9 +8,6 @@ import type { Credential } from '@espalier/agent/credential.js'
 
 const program = resolve('agent/dist/main.js')
 
-/** Without what tap hands down: its loaders would make every child of the agent slow and large. */
-const { NODE_OPTIONS: _, ...env } = process.env
-
 /** Patience for tests: everything soon. */
 export const soon = {
   reconnectMs: [20, 100],
@@ -55,7 +52,6 @@ export class AgentProcess {
     ]
     const child = spawn(process.execPath, [program, ...fixed, ...patience, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
-      env,
     })
     child.stderr?.on('data', (chunk: Buffer) => {
       this.log += chunk
@@ -104,7 +100,7 @@ export async function runAgent(
   ...args: string[]
 ): Promise<{ status: number; stdout: string; stderr: string }> {
   try {
-    return { status: 0, ...(await promisify(execFile)(process.execPath, [program, ...args], { env })) }
+    return { status: 0, ...(await promisify(execFile)(process.execPath, [program, ...args])) }
   } catch (e) {
     const { code, stdout, stderr } = e as { code: number; stdout: string; stderr: string }
     return { status: code, stdout, stderr }
