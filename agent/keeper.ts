@@ -33,7 +33,7 @@ export interface Candidate {
 const defaultRetryMs = [60_000, 3_600_000] as const
 
 /** Failures that say something of the variant itself: another try would end the same. */
-const lasting = new Set(['MODEL_UNRUNNABLE', 'SHAPE_NEEDED'])
+const lasting = new Set(['DIMENSION_UNKNOWN', 'MODEL_UNRUNNABLE', 'MODEL_UNSUPPORTED'])
 
 /**
  * Brings the device to the variant that serves it best, and keeps it there. Each round asks `choose` for the next

@@ -27,7 +27,7 @@ export interface Benchmark extends Measurement {
 
 /**
  * Measures the model in the file `path` in child processes, once no other agent of this host measures.
- * @throws MODEL_UNRUNNABLE, SHAPE_NEEDED, MEASURING_FAILED, or the signal's reason
+ * @throws what `measure` throws, or the signal's reason
  */
 export async function benchmark(
   path: string,

@@ -1,4 +1,5 @@
 import { measure, profiles } from '@espalier/shared/measure/index.js'
+import { readModelFile } from '../compiler/onnx/index.js'
 import { measuringChild } from '../compiler/runtime/index.js'
 import { count, type Define, interruption, outputOf, positive } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
@@ -30,6 +31,7 @@ peak, to a process in which the runtime has already run a small network: the lar
 
 async function bench(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
+  await readModelFile(model) // says what is wrong with a file more clearly than the runtime does
   const progress = out.progress()
   progress.update('measuring in five fresh processes')
   const seconds = options.seconds

@@ -98,7 +98,9 @@ class Measured {
     try {
       this.#session = await this.runtime.InferenceSession.create(path, sessionOptions(threads))
     } catch (cause) {
-      throw unrunnable(path, cause)
+      throw new EspalierError('MODEL_UNSUPPORTED', `the runtime cannot load '${path}': ${reason(cause)}`, {
+        cause,
+      })
     }
     const coldLoadMs = performance.now() - started
     const inputs = inputsOf(this.#session.inputMetadata, shapes)
@@ -108,7 +110,9 @@ class Measured {
       const firstRunMs = await this.#query()
       return { coldLoadMs, firstRunMs, inputs: inputs.map(({ name, type, dims }) => ({ name, type, dims })) }
     } catch (cause) {
-      throw unrunnable(path, cause)
+      throw new EspalierError('MODEL_UNRUNNABLE', `the model '${path}' does not run: ${reason(cause)}`, {
+        cause,
+      })
     }
   }
 
@@ -164,10 +168,7 @@ function dispose(outputs: InferenceSession.OnnxValueMapType): void {
   for (const output of Object.values(outputs)) output.dispose()
 }
 
-function unrunnable(path: string, cause: unknown): EspalierError {
-  const why = (cause instanceof Error ? cause.message : String(cause)).replaceAll('\n', ' ').slice(0, 400)
-  return new EspalierError('MODEL_UNRUNNABLE', `the runtime cannot run '${path}': ${why}`, { cause })
-}
+const reason = (cause: unknown) => asEspalierError(cause).message.replace(/\s+/g, ' ').slice(0, 400)
 
 /** Peak resident bytes of this process: VmHWM on Linux, elsewhere what the system reports as the maximum. */
 function peakBytes(): number {

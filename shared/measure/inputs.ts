@@ -30,18 +30,18 @@ const MAX_BYTES = 2 ** 30
 /**
  * One input of batch 1 for each that the model declares: float32 holds a fixed pattern in [−1, 1), other types zeros.
  * A dynamic first dimension is 1; any other has to be given by `shapes`.
- * @throws SHAPE_NEEDED for a dynamic dimension that is not given, or a given shape that contradicts the model;
- *   MODEL_UNRUNNABLE for an input that is no tensor of numbers.
+ * @throws DIMENSION_UNKNOWN for a dynamic dimension that is not given; OPTION_INVALID for a given shape that
+ *   contradicts the model; MODEL_UNSUPPORTED for an input that is no tensor of numbers, or too large.
  */
 export function inputsOf(metadata: readonly InferenceSession.ValueMetadata[], shapes: Shapes = {}): Input[] {
   return metadata.map((input) => {
     const make = input.isTensor ? arrays[input.type] : undefined
     if (!input.isTensor || !make)
-      throw new EspalierError('MODEL_UNRUNNABLE', `input '${input.name}' is no tensor of numbers`)
+      throw new EspalierError('MODEL_UNSUPPORTED', `input '${input.name}' is no tensor of numbers`)
     const dims = dimsOf(input.name, input.shape, shapes[input.name])
     const count = dims.reduce((n, d) => n * d, 1)
     if (!(count * 8 <= MAX_BYTES))
-      throw new EspalierError('SHAPE_NEEDED', `input '${input.name}' [${dims}] is too large to measure`)
+      throw new EspalierError('MODEL_UNSUPPORTED', `input '${input.name}' [${dims}] is too large to measure`)
     const data = new make(count)
     if (data instanceof Float32Array) for (let i = 0; i < count; i++) data[i] = ((i * 7919) % 257) / 128.5 - 1
     return { name: input.name, type: input.type, dims, data }
@@ -55,7 +55,7 @@ function dimsOf(name: string, declared: readonly (number | string)[], given?: re
       given.every((d, i) => Number.isSafeInteger(d) && d > 0 && (isDynamic(declared[i]) || declared[i] === d))
     if (fits) return [...given]
     throw new EspalierError(
-      'SHAPE_NEEDED',
+      'OPTION_INVALID',
       `input '${name}' is declared as [${declared}]; the shape [${given}] does not fit it`,
     )
   }
@@ -63,7 +63,7 @@ function dimsOf(name: string, declared: readonly (number | string)[], given?: re
     if (!isDynamic(d)) return Number(d)
     if (i === 0) return 1
     throw new EspalierError(
-      'SHAPE_NEEDED',
+      'DIMENSION_UNKNOWN',
       `input '${name}' has the dynamic shape [${declared}]; say its size with --shape ${name}=1,…`,
     )
   })

@@ -24,7 +24,8 @@ export const MEMORY_PROCESSES = 5
 /**
  * Memory that the model in the file `path` adds to a process in which the runtime has run the base network:
  * the largest of `processes` fresh processes, one after the other.
- * @throws MODEL_UNRUNNABLE, SHAPE_NEEDED, MEASURING_FAILED; the signal's reason when aborted.
+ * @throws MODEL_UNSUPPORTED, MODEL_UNRUNNABLE, DIMENSION_UNKNOWN, OPTION_INVALID, MEASURING_FAILED; the signal's reason
+ *   when aborted.
  */
 export async function measureMemory(
   path: string,

@@ -34,7 +34,7 @@ export class MeasuringProcess {
     return new MeasuringProcess(child, options, ready)
   }
 
-  /** @throws MODEL_UNRUNNABLE, SHAPE_NEEDED, MEASURING_FAILED */
+  /** @throws MODEL_UNSUPPORTED, MODEL_UNRUNNABLE, DIMENSION_UNKNOWN, OPTION_INVALID, MEASURING_FAILED */
   load(path: string, threads = 1, shapes?: Shapes): Promise<Loaded> {
     return this.#ask<'load'>({ do: 'load', path, threads, shapes })
   }

@@ -221,12 +221,12 @@ t.test('a variant over the budget when measured is rejected and the next is trie
 })
 
 t.test(
-  'a variant that the runtime cannot run is reported with a code, once, and the next is tried',
+  'a variant that the runtime cannot load is reported with a code, once, and the next is tried',
   async (t) => {
     const broken = described('broken', Buffer.alloc(9000, 7), { top1: { value: 0.99, n: 10_000 } })
     const { service, agent } = await setUp(t, [broken, good])
     agent.start()
-    await service.until(says('MODEL_UNRUNNABLE'))
+    await service.until(says('MODEL_UNSUPPORTED'))
     await service.until((r) => r.active?.variant === good.variant.digest)
     t.equal(served(service, broken), broken.variant.blocks.length)
   },

@@ -19,6 +19,6 @@ t.test('bench --json prints latency and memory', async (t) => {
 })
 
 t.test('bench says what cannot be measured: status 1, and 2 for wrong usage', async (t) => {
-  await t.rejects(espalier('bench', 'none.onnx'), { code: 1, stderr: /none\.onnx.*\(MODEL_UNRUNNABLE\)/ })
+  await t.rejects(espalier('bench', 'none.onnx'), { code: 1, stderr: /none\.onnx.*\(FILE_NOT_FOUND\)/ })
   await t.rejects(espalier('bench', 'none.onnx', '--threads', 'x'), { code: 2 })
 })

@@ -33,8 +33,8 @@ const SMALL = 64
 /**
  * Runs the network once, in onnxruntime, with every intermediate exposed. Dynamic axes get sizes above one:
  * the first axis 2, others the first of a few sizes with which the network runs.
- * @throws DIMENSION_UNKNOWN naming the axis if none does; MODEL_UNRUNNABLE if the runtime cannot load it;
- *   OPTION_INVALID if a given shape does not fit the model.
+ * @throws DIMENSION_UNKNOWN naming the axis if none does; MODEL_UNSUPPORTED if the runtime cannot load it,
+ *   MODEL_UNRUNNABLE if it loads and does not run; OPTION_INVALID if a given shape does not fit the model.
  */
 export async function captureShapes(graph: Graph, given: InputShapes = {}): Promise<Shapes> {
   checkGiven(graph, given)

@@ -22,7 +22,7 @@ export interface LoadOptions extends Partial<Preprocess> {
  * The data that `spec` names, in the form that the network wants. Preprocessing is what the options say, else what the
  * network's metadata carry, else 8-bit values divided by 255 and others as they are.
  * @throws DATA_SPEC_INVALID, FILE_NOT_FOUND, DATA_INVALID, DATA_TOO_LARGE, DATA_SHAPE_MISMATCH, DATA_LABELS_INVALID,
- *   SHAPE_NEEDED, MODEL_UNSUPPORTED, OPTION_INVALID
+ *   DIMENSION_UNKNOWN, MODEL_UNSUPPORTED, OPTION_INVALID
  */
 export async function loadDataset(graph: Graph, spec: string, options: LoadOptions = {}): Promise<Dataset> {
   const parsed = parseSpec(spec)

@@ -14,7 +14,7 @@ export interface Wanted {
 
 /**
  * @param shapes sizes of inputs with dynamic dimensions, batch included
- * @throws MODEL_UNSUPPORTED for a network without exactly one float32 input; SHAPE_NEEDED for dynamic dimensions.
+ * @throws MODEL_UNSUPPORTED for a network without exactly one float32 input; DIMENSION_UNKNOWN for dynamic dimensions.
  */
 export function wantedBy(graph: Graph, shapes: Readonly<Record<string, readonly number[]>> = {}): Wanted {
   const [input, ...more] = graph.inputs
@@ -28,7 +28,7 @@ export function wantedBy(graph: Graph, shapes: Readonly<Record<string, readonly 
     const size = typeof d === 'number' ? d : given?.[i + 1]
     if (size === undefined || !(size > 0))
       throw new EspalierError(
-        'SHAPE_NEEDED',
+        'DIMENSION_UNKNOWN',
         `input '${input.name}' has the dynamic shape [${input.dims}]; say its size with --shape ${input.name}=1,…`,
       )
     return size

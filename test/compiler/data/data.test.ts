@@ -168,7 +168,7 @@ t.test('bad data are refused with a code and the name of what is wrong', async (
   await writeFile(at('y.idx'), idx([2], [0, 1]))
   const good = `idx:${at('x.idx')},${at('y.idx')}`
   await t.rejects(loadDataset(flatNetwork(['n', 3, 2, 2], 3), good), { code: 'DATA_SHAPE_MISMATCH' })
-  await t.rejects(loadDataset(flatNetwork(['n', 1, 'h', 2], 3), good), { code: 'SHAPE_NEEDED' })
+  await t.rejects(loadDataset(flatNetwork(['n', 1, 'h', 2], 3), good), { code: 'DIMENSION_UNKNOWN' })
   await t.rejects(loadDataset(net, `${good}#skip=2`), { code: 'DATA_INVALID' })
   const shaped = await loadDataset(flatNetwork(['n', 1, 'h', 2], 3), good, { shapes: { x: [1, 1, 2, 2] } })
   t.equal(shaped.count, 2)
