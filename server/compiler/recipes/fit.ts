@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { after, allocate, BudgetUnreachable, type Limits, type Thinning, thinning } from '../budget/index.js'
 import {
@@ -15,6 +15,7 @@ import { agreement, type Evaluation, evaluate } from '../runtime/index.js'
 import { type Prunable, prunable, pruned, verifyShapes } from '../surgery/index.js'
 import { refreshStatistics } from '../train/index.js'
 import { fineTune } from './fine-tune.js'
+import { makeFolder } from './folder.js'
 import { Ledger } from './ledger.js'
 import { requireLimits } from './limits.js'
 import { ramOf, sizesOf } from './measure.js'
@@ -59,13 +60,23 @@ interface Run {
  * data held out, and measures accuracy, memory and latency. Writes `NAME.onnx` for each variant, `report.json` and
  * `report.md` to the folder `out`.
  * @throws BUDGET_UNREACHABLE, DATA_SHARED, DATA_UNLABELLED, OPTION_INVALID, and what its parts throw; the signal's
- *   reason when aborted, variants that were finished being left in place
+ *   reason when aborted. Finished variants and what resuming needs stay in `out`; where there are none, no `out`.
  */
 export async function fit(options: FitOptions, on: On, signal?: AbortSignal): Promise<FitResult> {
   const started = performance.now()
   requireLimits(options.variants)
   if (options.criterion) requireCriterion(options.criterion)
   const run = await prepare(options, on, signal)
+  const leave = await makeFolder(options.out)
+  try {
+    return await fitAll(run, started)
+  } finally {
+    await leave()
+  }
+}
+
+async function fitAll(run: Run, started: number): Promise<FitResult> {
+  const { options } = run
   const dense = await denseResult(run)
   const variants: VariantResult[] = []
   const orders = new Map<string, Thinning>()
@@ -111,7 +122,6 @@ async function prepare(options: FitOptions, on: On, signal?: AbortSignal): Promi
     on: (done, total) => on({ stage: 'evaluate', done, total, message: 'evaluating the dense network' }),
     signal,
   })
-  await mkdir(options.out, { recursive: true })
   const ledger = await Ledger.open(options)
   return {
     options,
@@ -205,19 +215,19 @@ async function variantResult(run: Run, order: Thinning, asked: VariantLimits): P
       const { graph, better } = await tuned(run, small, variant)
       on({ stage: 'evaluate', done: 0, total: 1, message: 'evaluating', variant })
       const answers = await evaluate(graph, judge, { signal })
-      await writeModelFile(graph, path)
+      await writeModelFile(graph, temporary)
       on({ stage: 'measure', done: 0, total: 1, message: 'measuring memory and latency', variant })
       const predict = (predictedRamBytes: number) => ram({ ...found.footprint, predictedRamBytes })
-      const sizes = await sizesOf(graph, path, predict, shapes, signal)
+      const sizes = await sizesOf(graph, temporary, predict, shapes, signal)
       if (budget !== undefined && sizes.measuredRamBytes > budget) {
         // Measured again it was larger: take more away, and do not try that much again.
-        await rm(path)
         if (found.steps >= barred.length)
           throw new BudgetUnreachable('memory', budget, sizes.measuredRamBytes)
         points.push({ predicted: found.footprint.predictedRamBytes, measured: sizes.measuredRamBytes })
         barred = [barred.slice(0, found.steps + 1).flat(), ...barred.slice(found.steps + 1)]
         continue
       }
+      await rename(temporary, path)
       const used = budget === undefined ? 1 : sizes.measuredRamBytes / budget
       return {
         name: variant,

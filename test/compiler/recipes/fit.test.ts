@@ -120,6 +120,35 @@ t.test('what cannot be done is refused before anything is written', async (t) =>
   t.notOk(readdirSync(options.out).some((f) => f.endsWith('.onnx')))
 })
 
+t.test('a run that ends before it has kept anything leaves no folder that it made', async (t) => {
+  const dir = t.testdir({ there: {}, file: '' })
+  const options = { ...(await subject(dir)), epochs: 0 }
+  const endsMeasuring = (out: string) => {
+    const stop = new AbortController()
+    const on = (p: Progress) => void (p.stage === 'measure' && stop.abort(new Error('enough')))
+    return t.rejects(fit({ ...options, out: join(dir, out) }, on, stop.signal), { message: 'enough' })
+  }
+  await endsMeasuring('a/b/out')
+  t.notOk(existsSync(join(dir, 'a')))
+  await endsMeasuring('there/out')
+  t.same(readdirSync(join(dir, 'there')), [])
+  await endsMeasuring('there')
+  t.ok(existsSync(join(dir, 'there')), 'what was there before stays')
+  await t.rejects(
+    fit({ ...options, out: join(dir, 'file') }, () => {}),
+    { code: 'WRITE_FAILED', message: /file/ },
+  )
+})
+
+t.test('a variant is in its place once it is finished, and not before', async (t) => {
+  const options = { ...(await subject(t.testdir())), epochs: 0 }
+  const stop = new AbortController()
+  const on = (p: Progress) => void (p.variant && p.stage === 'measure' && stop.abort(new Error('enough')))
+  await t.rejects(fit(options, on, stop.signal), { message: 'enough' })
+  t.match(readdirSync(options.out), [/^\.unfinished-.*\.json$/], 'only what resuming needs')
+  t.equal(readdirSync(options.out).length, 1)
+})
+
 t.test('limits of several kinds go together: one value for all, or one each', async (t) => {
   t.same(variantLimits({ memoryBytes: [1e6, 2e6], macs: [0.5] }), [
     { memoryBytes: 1e6, macs: 0.5, params: undefined },
