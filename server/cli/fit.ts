@@ -1,5 +1,6 @@
 import { EspalierError, formatBytes } from '@espalier/shared'
-import { type FitResult, fit, variantLimits } from '../compiler/recipes/index.js'
+import { variantLimits } from '../compiler/limits.js'
+import { type FitResult, fit } from '../compiler/recipes/index.js'
 import { count, type Define, interruption, many, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { show, table } from './output.js'

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import type { ArtifactStore, Datasets, Models, NewVariant, Variants } from '../catalog/index.js'
 import { runChild } from '../child/index.js'
+import { variantLimits } from '../compiler/limits.js'
 import type { Events } from '../events.js'
 import type {
   Compilation,
@@ -103,11 +104,9 @@ export class Compilations {
     )
   }
 
-  /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, REQUEST_INVALID */
+  /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, OPTION_INVALID */
   create(request: NewCompilation): Compilation {
-    if (!request.memoryBytes && !request.macs && !request.params) {
-      throw new EspalierError('REQUEST_INVALID', 'say what to compile for: memoryBytes, macs or params')
-    }
+    variantLimits(request) // refused here, not by the worker later
     const { version } = this.#o.models.version(request.model, request.version)
     const data = this.#o.datasets.get(request.data)
     if (request.eval !== undefined && this.#o.datasets.get(request.eval).spec === data.spec) {

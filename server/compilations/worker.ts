@@ -1,6 +1,7 @@
 import { serve } from '../child/index.js'
+import { variantLimits } from '../compiler/limits.js'
 import { readModelFile } from '../compiler/onnx/index.js'
-import { fit, type VariantResult, variantLimits } from '../compiler/recipes/index.js'
+import { fit, type VariantResult } from '../compiler/recipes/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
 import { portsOf } from './ports.js'
 

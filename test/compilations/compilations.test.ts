@@ -165,7 +165,9 @@ t.test('a request that cannot work is refused before anything is queued', async 
     [{ data: 'nobody' }, 404, 'DATASET_UNKNOWN'],
     [{ eval: 'nobody' }, 404, 'DATASET_UNKNOWN'],
     [{ eval: 'same' }, 422, 'DATASET_INVALID'],
-    [{ memoryBytes: undefined }, 400, 'REQUEST_INVALID'],
+    [{ memoryBytes: undefined }, 422, 'OPTION_INVALID'],
+    [{ memoryBytes: [1, 2, 3], macs: [0.5, 0.6] }, 422, 'OPTION_INVALID'],
+    [{ macs: [0] }, 422, 'OPTION_INVALID'],
     [{ memoryBytes: [] }, 400, 'REQUEST_INVALID'],
     [{ memoryBytes: ['4 apples'] }, 400, 'REQUEST_INVALID'],
     [{ macs: [1.5] }, 400, 'REQUEST_INVALID'],
@@ -173,6 +175,9 @@ t.test('a request that cannot work is refused before anything is queued', async 
   for (const [more, status, code] of cases) {
     t.match(await create(url, more), { status, body: { code } }, JSON.stringify(more))
   }
+  t.match(await create(url, { memoryBytes: [4000, 5000], params: [0.2, 0.3, 0.4] }), {
+    body: { detail: /3 variants cannot take 2 values/ },
+  })
   t.same((await call(url, 'GET', '/v1/compilations')).body.items, [])
 })
 

@@ -10,6 +10,7 @@ import {
   withPreprocess,
 } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
+import { requireLimits, type VariantLimits } from '../limits.js'
 import { readModelFile, writeModelFile } from '../onnx/index.js'
 import { agreement, type Evaluation, evaluate } from '../runtime/index.js'
 import { type Prunable, prunable, pruned, verifyShapes } from '../surgery/index.js'
@@ -17,18 +18,9 @@ import { refreshStatistics } from '../train/index.js'
 import { fineTune } from './fine-tune.js'
 import { makeFolder } from './folder.js'
 import { Ledger } from './ledger.js'
-import { requireLimits } from './limits.js'
 import { ramOf, sizesOf } from './measure.js'
 import { corrected, meetMemory, type Point } from './meet-memory.js'
-import type {
-  Accuracy,
-  DenseResult,
-  FitOptions,
-  FitResult,
-  Progress,
-  VariantLimits,
-  VariantResult,
-} from './options.js'
+import type { Accuracy, DenseResult, FitOptions, FitResult, Progress, VariantResult } from './options.js'
 import { markdown } from './report.js'
 import { defaultCriterion, requireCriterion, saliency } from './saliency.js'
 

@@ -1,16 +1,7 @@
 import type { MemoryMeasurement } from '@espalier/shared/measure/index.js'
 import type { LoadOptions } from '../data/index.js'
+import type { VariantLimits } from '../limits.js'
 import type { TrainOptions } from '../train/index.js'
-
-/** Limits of one variant; those given hold together. */
-export interface VariantLimits {
-  /** Memory in bytes, as the product's terms define it. */
-  readonly memoryBytes?: number
-  /** Share of the dense network's multiply–accumulates, 0 to 1. */
-  readonly macs?: number
-  /** Share of the dense network's parameters, 0 to 1. */
-  readonly params?: number
-}
 
 export interface FitOptions {
   /** Path of the dense ONNX file. */

@@ -3,12 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadDataset, random } from '@espalier/server/compiler/data/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
-import {
-  type FitOptions,
-  fit,
-  type Progress,
-  variantLimits,
-} from '@espalier/server/compiler/recipes/index.js'
+import { type FitOptions, fit, type Progress } from '@espalier/server/compiler/recipes/index.js'
 import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import t from 'tap'
 import { convNetwork } from '../../support/networks.js'
@@ -147,13 +142,4 @@ t.test('a variant is in its place once it is finished, and not before', async (t
   await t.rejects(fit(options, on, stop.signal), { message: 'enough' })
   t.match(readdirSync(options.out), [/^\.unfinished-.*\.json$/], 'only what resuming needs')
   t.equal(readdirSync(options.out).length, 1)
-})
-
-t.test('limits of several kinds go together: one value for all, or one each', async (t) => {
-  t.same(variantLimits({ memoryBytes: [1e6, 2e6], macs: [0.5] }), [
-    { memoryBytes: 1e6, macs: 0.5, params: undefined },
-    { memoryBytes: 2e6, macs: 0.5, params: undefined },
-  ])
-  t.throws(() => variantLimits({ memoryBytes: [1, 2, 3], macs: [0.5, 0.6] }), { code: 'OPTION_INVALID' })
-  t.throws(() => variantLimits({}), { code: 'OPTION_INVALID' })
 })

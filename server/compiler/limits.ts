@@ -1,5 +1,14 @@
 import { EspalierError } from '@espalier/shared'
-import type { VariantLimits } from './options.js'
+
+/** Limits of one variant; those given hold together. */
+export interface VariantLimits {
+  /** Memory in bytes, as the product's terms define it. */
+  readonly memoryBytes?: number
+  /** Share of the dense network's multiply–accumulates, 0 to 1. */
+  readonly macs?: number
+  /** Share of the dense network's parameters, 0 to 1. */
+  readonly params?: number
+}
 
 /** Values of each kind of limit, as a user lists them. */
 export interface LimitLists {
