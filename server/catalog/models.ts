@@ -84,7 +84,7 @@ export class Models {
   /**
    * Stores an ONNX file as the model's next version.
    * @throws MODEL_UNKNOWN, UPLOAD_TOO_LARGE, UPLOAD_INCOMPLETE, DISK_FULL, and what reading it throws (NOT_ONNX,
-   * MODEL_INVALID …): nothing is stored then.
+   * MODEL_INVALID, MODEL_UNSUPPORTED …): nothing is stored then.
    */
   async addVersion(model: string, source: Readable): Promise<ModelVersion> {
     this.get(model)

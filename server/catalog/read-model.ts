@@ -1,11 +1,14 @@
 import { serve } from '../child/index.js'
 import { elementCount } from '../compiler/graph/index.js'
 import { readModelFile } from '../compiler/onnx/index.js'
+import { openSession } from '../compiler/runtime/index.js'
 import type { ModelFacts } from '../http/schemas/index.js'
 
-/** Runs in a child process: reads a model that nobody vouches for, and says what it is. */
+/** Runs in a child process: reads a model that nobody vouches for, loads it as a device would, and says what it is. */
 serve(async ({ path }: { path: string }): Promise<ModelFacts> => {
   const graph = await readModelFile(path)
+  const session = await openSession(graph, { optimize: false })
+  await session.release()
   const ops: Record<string, number> = {}
   for (const n of graph.nodes) ops[n.op] = (ops[n.op] ?? 0) + 1
   const port = ({ name, dtype, dims }: (typeof graph.inputs)[number]) => ({

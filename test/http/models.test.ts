@@ -3,9 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { node } from '@espalier/server/compiler/graph/index.js'
 import t from 'tap'
 import { call, listen } from '../support/service.js'
-import { tinyOnnx as onnx } from '../support/tiny.js'
+import { tinyOnnx as onnx, tinyWith } from '../support/tiny.js'
 
 t.test('a model is registered, gets versions, and its file comes back as it went in', async (t) => {
   const { url, close } = await listen(t.testdir())
@@ -152,3 +153,25 @@ t.test("the repository's own texts are no models", async (t) => {
     t.match(answer, { status: 422, body: { code: /NOT_ONNX|MODEL_INVALID/ } }, file)
   }
 })
+
+t.test(
+  'a model that the runtime cannot load is refused with the operator named, and nothing is kept',
+  async (t) => {
+    const folder = t.testdir()
+    const { url, close } = await listen(folder)
+    t.teardown(close)
+    await call(url, 'POST', '/v1/models', { id: 'm' })
+    const cases = [
+      [tinyWith(node('Frobnicate', ['x'], ['z'], {}, { domain: 'com.example' })), /com\.example\.Frobnicate/],
+      [tinyWith(node('Frobnicate', ['x'], ['z'])), /operator Frobnicate/],
+      [tinyWith(node('MatMul', ['w', 'w'], ['z'])), /cannot load/],
+    ] as const
+    for (const [file, detail] of cases) {
+      const answer = await call(url, 'POST', '/v1/models/m/versions', file)
+      t.match(answer, { status: 422, body: { code: 'MODEL_UNSUPPORTED', detail } })
+    }
+    t.equal((await call(url, 'GET', '/v1/models/m')).body.latest, null)
+    t.same(readdirSync(join(folder, 'artifacts')), ['incoming'])
+    t.same(readdirSync(join(folder, 'artifacts', 'incoming')), [])
+  },
+)

@@ -1,21 +1,27 @@
-import { floats, Graph, node } from '@espalier/server/compiler/graph/index.js'
+import { floats, Graph, type Node, node } from '@espalier/server/compiler/graph/index.js'
 import { writeModel } from '@espalier/server/compiler/onnx/index.js'
 
 const value = (name: string, dims: number[]) => ({ name, dtype: 'float32' as const, dims })
 
-/** An ONNX file of one node: y[1,2] = x[1,4] · w. */
-export const tinyOnnx = writeModel(
-  new Graph({
-    name: 'tiny',
-    nodes: [node('MatMul', ['x', 'w'], ['y'])],
-    initializers: new Map([['w', floats([4, 2], [1, 2, 3, 4, 5, 6, 7, 8])]]),
-    inputs: [value('x', [1, 4])],
-    outputs: [value('y', [1, 2])],
-    values: new Map(),
-    opsets: new Map([['', 17]]),
-    metadata: new Map(),
-  }),
-)
+/** An ONNX file: y[1,2] = x[1,4] · w, and what else is given. */
+export const tinyWith = (...more: Node[]) =>
+  writeModel(
+    new Graph({
+      name: 'tiny',
+      nodes: [node('MatMul', ['x', 'w'], ['y']), ...more],
+      initializers: new Map([['w', floats([4, 2], [1, 2, 3, 4, 5, 6, 7, 8])]]),
+      inputs: [value('x', [1, 4])],
+      outputs: [value('y', [1, 2])],
+      values: new Map(),
+      opsets: new Map([
+        ['', 17],
+        ['com.example', 1],
+      ]),
+      metadata: new Map(),
+    }),
+  )
+
+export const tinyOnnx = tinyWith()
 
 /** A file in MNIST's format: `count` unsigned bytes shaped [count / size, …dims]. */
 export function idxFile(dims: readonly number[], values: Uint8Array): Buffer {
