@@ -7,7 +7,7 @@ import type { ModelFacts } from '../http/schemas/index.js'
 /** Runs in a child process: reads a model that nobody vouches for, loads it as a device would, and says what it is. */
 serve(async ({ path }: { path: string }): Promise<ModelFacts> => {
   const graph = await readModelFile(path)
-  const session = await openSession(graph, { optimize: false })
+  const session = await openSession(path, { optimize: false })
   await session.release()
   const ops: Record<string, number> = {}
   for (const n of graph.nodes) ops[n.op] = (ops[n.op] ?? 0) + 1

@@ -2,7 +2,7 @@ import { asEspalierError, EspalierError } from '@espalier/shared'
 import { sessionOptions } from '@espalier/shared/measure/child.js'
 import * as ort from 'onnxruntime-node'
 import { type DType, Graph, type NumericArray, type Tensor, tensor } from '../graph/index.js'
-import { writeModel } from '../onnx/index.js'
+import { readModelFile, writeModel } from '../onnx/index.js'
 
 export interface SessionOptions {
   /** Default 1. */
@@ -16,7 +16,8 @@ export type Session = ort.InferenceSession
 /**
  * Loads a graph, the bytes of an ONNX file, or a file by its path, with the options that memory is measured with.
  * Release the session when done.
- * @throws MODEL_UNSUPPORTED, naming the operator where it is about one, if the runtime cannot load it.
+ * @throws MODEL_UNSUPPORTED, naming the operator where it is about one, if the runtime cannot load it;
+ *   of a file also what `readModelFile` throws.
  */
 export async function openSession(
   model: Graph | Uint8Array | string,
@@ -32,7 +33,8 @@ export async function openSession(
     if (typeof model === 'string') return await ort.InferenceSession.create(model, options)
     return await ort.InferenceSession.create(model instanceof Graph ? writeModel(model) : model, options)
   } catch (cause) {
-    throw unloadable(model instanceof Graph ? model : undefined, cause)
+    const graph = typeof model === 'string' ? await readModelFile(model) : model
+    throw unloadable(graph instanceof Graph ? graph : undefined, cause)
   }
 }
 
