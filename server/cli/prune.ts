@@ -1,9 +1,10 @@
-import { stat, writeFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import { Option } from 'commander'
 import type { Footprint } from '../compiler/analysis/index.js'
 import { loadDataset } from '../compiler/data/index.js'
-import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
+import { readModelFile, writeFiles, writeModel } from '../compiler/onnx/index.js'
 import { criterionNames, type PruneOptions, prune } from '../compiler/recipes/index.js'
 import type { Check } from '../compiler/surgery/index.js'
 import { count, type Define, outputOf, share, size } from './command.js'
@@ -58,6 +59,11 @@ const stages: Readonly<Record<string, string>> = {
 }
 
 async function run(model: string, options: Options): Promise<void> {
+  if (options.plan && resolve(options.plan) === resolve(options.output))
+    throw new EspalierError(
+      'OPTION_INVALID',
+      `model and plan cannot both be '${options.plan}'; name two files`,
+    )
   const out = outputOf(options)
   const progress = out.progress()
   const original = await readModelFile(model)
@@ -67,11 +73,13 @@ async function run(model: string, options: Options): Promise<void> {
     { ...options, data, memoryBytes: options.memory, shapes: options.shape },
     (stage) => progress.update(stages[stage] ?? stage),
   ).finally(() => progress.done())
-  const fileBytes = await writeModelFile(result.graph, options.output)
-  if (options.plan) await writePlan(options.plan, result.plan)
+  const bytes = writeModel(result.graph)
+  const files = new Map<string, Uint8Array | string>([[options.output, bytes]])
+  if (options.plan) files.set(options.plan, `${JSON.stringify(result.plan)}\n`)
+  await writeFiles(files)
   const report = {
     before: sized(result.before, (await stat(model)).size, result.units.before),
-    after: sized(result.after, fileBytes, result.units.after),
+    after: sized(result.after, bytes.length, result.units.after),
     check: result.check,
     seconds: result.seconds,
   }
@@ -79,12 +87,6 @@ async function run(model: string, options: Options): Promise<void> {
 }
 
 const sized = (f: Footprint, fileBytes: number, units: number) => ({ ...f, fileBytes, units })
-
-async function writePlan(file: string, plan: object): Promise<void> {
-  await writeFile(file, `${JSON.stringify(plan)}\n`).catch((cause: NodeJS.ErrnoException) => {
-    throw new EspalierError('WRITE_FAILED', `cannot write the plan '${file}': ${cause.code}`, { cause })
-  })
-}
 
 function atLeastOne(text: string): number {
   const n = count(text)

@@ -177,6 +177,14 @@ t.test('data that judge must not be data that taught', async (t) => {
     await refuses(t, [...args('good.onnx'), '--eval', data], 'DATA_SHARED', /eval/)
 })
 
+t.test('prune writes model and plan, or neither', async (t) => {
+  const plan = (file: string) => [...readers.prune('good.onnx'), '--plan', file]
+  await refuses(t, plan('absent/plan.json'), 'WRITE_FAILED', /absent\/plan\.json.*ENOENT/)
+  await refuses(t, plan('.'), 'WRITE_FAILED', /'\.'.*EISDIR/)
+  await refuses(t, plan('./out.onnx'), 'OPTION_INVALID', /two files/)
+  await refuses(t, ['prune', 'good.onnx', '-o', 'zip.onnx/x', '--keep', '0.5'], 'WRITE_FAILED', /ENOTDIR/)
+})
+
 t.test('a budget that is no size, and one that no pruning meets, are told apart', async (t) => {
   const fit = (memory: string) => [
     'fit',

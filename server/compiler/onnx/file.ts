@@ -1,10 +1,11 @@
 import { readFileSync, realpathSync } from 'node:fs'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, resolve, sep } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import type { Graph } from '../graph/index.js'
 import { readModel } from './read.js'
 import { writeModel } from './write.js'
+import { writeFiles } from './write-files.js'
 
 const reason = (cause: unknown) => (cause as NodeJS.ErrnoException).code ?? String(cause)
 
@@ -38,19 +39,6 @@ function beside(folder: string, location: string): Uint8Array {
  */
 export async function writeModelFile(graph: Graph, path: string): Promise<number> {
   const bytes = writeModel(graph)
-  const temporary = `${path}.${process.pid}.tmp`
-  try {
-    const file = await open(temporary, 'w')
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (cause) {
-    await rm(temporary, { force: true })
-    throw new EspalierError('WRITE_FAILED', `cannot write '${path}': ${reason(cause)}`, { cause })
-  }
+  await writeFiles(new Map([[path, bytes]]))
   return bytes.length
 }
