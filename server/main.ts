@@ -15,7 +15,7 @@ import { Fleet } from './fleet/index.js'
 import { buildApp, builtDashboard } from './http/app.js'
 import { metricsOf } from './metrics.js'
 import { offersOf } from './offers.js'
-import { openDatabase, storeError } from './store/index.js'
+import { lockFolder, openDatabase, storeError } from './store/index.js'
 import { ReportIntake, ReportStore, Telemetry } from './telemetry/index.js'
 
 export interface Service {
@@ -33,7 +33,7 @@ const dayMs = 24 * 3600 * 1000
 
 /**
  * The composition root: builds every part from the settings, wires them, and listens.
- * @throws CONFIG_INVALID, DATABASE_NEWER, DATABASE_INVALID, KEY_INVALID, PORT_TAKEN, BROKER_UNREACHABLE, DISK_FULL
+ * @throws CONFIG_INVALID, DATABASE_NEWER, DATABASE_INVALID, KEY_INVALID, PORT_TAKEN, STATE_LOCKED, BROKER_UNREACHABLE, DISK_FULL
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   const undo: (() => unknown)[] = []
@@ -42,6 +42,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   }
   try {
     prepareFolder(config.data)
+    undo.push(lockFolder(config.data))
     const inData = (name: string) => join(config.data, name)
     const host = config.insecureLan ? '0.0.0.0' : '127.0.0.1'
 

@@ -100,3 +100,13 @@ t.test('a full disk refuses what does not fit, changes nothing, and the service 
   t.match(small, { status: 201, body: { version: 1 } }, 'what fits is still taken')
   await service.close()
 })
+
+t.test('a second service on the same folder is refused, and the first goes on', async (t) => {
+  const data = t.testdir()
+  const first = await start(data)
+  await t.rejects(start(data), { code: 'STATE_LOCKED', message: /--data/ })
+  t.equal((await call(first.url, 'GET', '/readyz')).status, 200)
+  await first.close()
+  const next = await start(data)
+  await next.close()
+})

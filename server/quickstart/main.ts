@@ -120,7 +120,7 @@ async function requireFree(port: number, option: string): Promise<void> {
   })
   if (taken)
     throw new Error(
-      `port ${port} is taken, perhaps by an Espalier that still runs; end it, or give another with ${option} N`,
+      `port ${port} is taken, perhaps by an Espalier that still runs; end it, or give another with ${option} N and a folder of its own with --state DIR`,
     )
 }
 
