@@ -67,6 +67,10 @@ export class ServiceProcess {
     this.#mqttPort = new URL(mqttUrl).port
   }
 
+  get pid(): number {
+    return this.#child!.pid!
+  }
+
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child
     this.#child = null
