@@ -41,5 +41,6 @@ const { total, pass, fail, skipped } = counts(tap)
 for (const skip of skips(tap)) console.log(`skipped  ${skip}`)
 const unsuccessful = fail + (process.env.CI ? skipped : 0)
 const failed = status === 0 && total > 0 ? unsuccessful : Math.max(unsuccessful, 1)
-console.log(`${pass} passed, ${failed} failed, ${skipped} skipped`)
+// Reporters leave escape codes on the last line: the counts get a line of their own.
+console.log(`\n${pass} passed, ${failed} failed, ${skipped} skipped`)
 process.exitCode = failed === 0 ? 0 : 1
