@@ -171,6 +171,17 @@ export class Compilations {
   }
 
   async #run(compilation: Compilation, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#compile(compilation, signal)
+    } catch (thrown) {
+      const { code, message } = asEspalierError(storeError(thrown))
+      const stopped = signal.aborted && (signal.reason as CompilationState)
+      this.#end(compilation.id, stopped || 'failed', { error: { code, message } })
+    }
+  }
+
+  /** The worker's folder is gone before anybody is told that it failed. */
+  async #compile(compilation: Compilation, signal: AbortSignal): Promise<void> {
     const { id } = compilation
     const out = join(this.#o.folder, id)
     try {
@@ -183,10 +194,6 @@ export class Compilations {
         this.#progressOf(id),
       )) as JobResult
       await this.#keep(compilation, result)
-    } catch (thrown) {
-      const { code, message } = asEspalierError(storeError(thrown))
-      const stopped = signal.aborted && (signal.reason as CompilationState)
-      this.#end(id, stopped || 'failed', { error: { code, message } })
     } finally {
       await rm(out, { recursive: true, force: true })
     }
