@@ -1,0 +1,50 @@
+import { rm } from 'node:fs/promises'
+import { after, thinning } from '../budget/index.js'
+import { writeModelFile } from '../onnx/index.js'
+import { evaluate } from '../runtime/index.js'
+import { pruned } from '../surgery/index.js'
+import { ramOf, sizesOf } from './measure.js'
+import type { DenseResult } from './options.js'
+import { accuracyOf, type Run, scratch, tuned } from './run.js'
+
+/** Measures the dense network and its floor, and gives the dense network the variants' recipe: the reference. */
+export async function denseResult(run: Run): Promise<DenseResult> {
+  const { options, subject, on, signal, judge, dense, denseAnswers, points } = run
+  const shapes = options.load?.shapes
+  const { coupling } = subject
+  const order = thinning(coupling, run.scores, 'params', 1)
+  const floor = after(coupling, order, order.length)
+  const known = run.ledger.dense
+  const learn = (d: Pick<DenseResult, 'predictedRamBytes' | 'measuredRamBytes'>, floorRamBytes: number) =>
+    points.push(
+      { predicted: d.predictedRamBytes, measured: d.measuredRamBytes },
+      { predicted: floor.footprint.predictedRamBytes, measured: floorRamBytes },
+    )
+  if (known) {
+    learn(known, known.floorRamBytes)
+    return known
+  }
+  on({ stage: 'measure', done: 0, total: 2, message: 'measuring the dense network' })
+  const file = scratch(run)
+  try {
+    await writeModelFile(dense, file)
+    const sizes = await sizesOf(dense, file, (p) => p, shapes, signal)
+    on({ stage: 'measure', done: 1, total: 2, message: 'measuring the floor' })
+    const floorRamBytes = await ramOf(
+      pruned(subject, floor.removed),
+      file,
+      Number.POSITIVE_INFINITY,
+      shapes,
+      signal,
+    )
+    learn(sizes, floorRamBytes)
+    const { graph } = await tuned(run, dense, 'dense')
+    const reference = await evaluate(graph, judge, { signal })
+    const top1Reference = reference.top1
+    const result = { ...sizes, ...accuracyOf(run, denseAnswers), top1Reference, floorRamBytes }
+    await run.ledger.keepDense(result)
+    return result
+  } finally {
+    await rm(file, { force: true })
+  }
+}

@@ -1,0 +1,144 @@
+import { basename, join } from 'node:path'
+import {
+  type Dataset,
+  holdOut,
+  loadDataset,
+  preprocessOf,
+  requireDistinct,
+  withPreprocess,
+} from '../data/index.js'
+import type { Graph } from '../graph/index.js'
+import type { VariantLimits } from '../limits.js'
+import { readModelFile } from '../onnx/index.js'
+import { type Evaluation, evaluate } from '../runtime/index.js'
+import { type Prunable, prunable } from '../surgery/index.js'
+import { fineTune } from './fine-tune.js'
+import { Ledger } from './ledger.js'
+import type { Point } from './meet-memory.js'
+import type { Accuracy, FitOptions, Progress } from './options.js'
+import { defaultCriterion, saliency } from './saliency.js'
+
+/** A short, strong recipe: few steps have to bring back what pruning took. */
+const TRAINING = { schedule: 'one-cycle', optimizer: 'adam', lr: 3e-3, batch: 32 } as const
+export const DEFAULTS = { round: 8, epochs: 2, seed: 0 } as const
+
+export type On = (p: Progress) => void
+
+/** What all variants of one run share. */
+export interface Run {
+  readonly options: FitOptions
+  readonly criterion: string
+  readonly subject: Prunable
+  readonly dense: Graph
+  readonly data: { readonly rest: Dataset; readonly held: Dataset }
+  readonly judge: Dataset
+  readonly denseAnswers: Evaluation
+  readonly scores: readonly Float64Array[]
+  readonly points: Point[]
+  readonly ledger: Ledger
+  readonly on: On
+  readonly signal?: AbortSignal
+}
+
+/** Reads model and data, ranks the units and evaluates the dense network. */
+export async function prepare(options: FitOptions, on: On, signal?: AbortSignal): Promise<Run> {
+  const seed = options.seed ?? DEFAULTS.seed
+  on({ stage: 'read', done: 0, total: 1, message: 'reading model and data' })
+  const original = await readModelFile(options.model)
+  const subject = await prunable(original, options.load?.shapes)
+  const load = (spec: string) =>
+    loadDataset(original, spec, {
+      ...options.load,
+      on: (done, total) => on({ stage: 'read', done, total, message: `reading ${spec}` }),
+      signal,
+    })
+  const all = await load(options.data)
+  const data = holdOut(all, seed)
+  const judge = options.eval ? await load(options.eval) : data.held
+  if (options.eval) requireDistinct(all, judge)
+  const dense = withPreprocess(original, all.preprocess ?? preprocessOf(original))
+  const criterion = options.criterion ?? defaultCriterion(all)
+  on({ stage: 'saliency', done: 0, total: 1, message: `ranking units by ${criterion}` })
+  const scores = await saliency(criterion, subject.coupling, data.rest, seed)
+  on({ stage: 'evaluate', done: 0, total: judge.count, message: 'evaluating the dense network' })
+  const denseAnswers = await evaluate(dense, judge, {
+    on: (done, total) => on({ stage: 'evaluate', done, total, message: 'evaluating the dense network' }),
+    signal,
+  })
+  const ledger = await Ledger.open(options)
+  return {
+    options,
+    criterion,
+    subject,
+    dense,
+    data,
+    judge,
+    denseAnswers,
+    scores,
+    points: [],
+    ledger,
+    on,
+    signal,
+  }
+}
+
+/** The graph fine-tuned by the recipe of the run, if that made it better. */
+export async function tuned(run: Run, graph: Graph, variant: string) {
+  const { options, data, dense, on, signal } = run
+  const epochs = options.epochs ?? DEFAULTS.epochs
+  if (epochs === 0) return { graph, better: false }
+  const training = {
+    ...TRAINING,
+    ...given(options.training),
+    epochs,
+    seed: options.seed ?? DEFAULTS.seed,
+  } as const
+  return fineTune(
+    graph,
+    dense,
+    data,
+    training,
+    ({ step, steps, loss, accuracy, imagesPerSecond, secondsLeft }) =>
+      on({
+        stage: 'train',
+        done: step,
+        total: steps,
+        variant,
+        loss,
+        accuracy,
+        message: `fine-tuning, loss ${loss.toFixed(3)}, ${Math.round(imagesPerSecond)} images/s, ${Math.ceil(secondsLeft)} s left`,
+      }),
+    signal,
+  )
+}
+
+export function accuracyOf({ dense, judge }: Run, { n, top1, classes }: Evaluation): Accuracy {
+  const names = judge.classNames ?? labelsOf(dense)
+  return { n, top1, classes: classes.map((c, i) => ({ name: names[i] ?? String(i), ...c })) }
+}
+
+/** Class names that a model carries, as the sample does. */
+function labelsOf(graph: Graph): readonly string[] {
+  const text = graph.metadata.get('espalier.labels')
+  const list: unknown = text ? JSON.parse(text) : []
+  return Array.isArray(list) ? list.map(String) : []
+}
+
+/** Where a candidate is written while it is measured. */
+export const scratch = ({ options }: Run) => join(options.out, `.candidate-${process.pid}.onnx`)
+
+/** A variant's name: the network's, and its limits. */
+export function nameOf(
+  { model, name = basename(model).replace(/\.onnx$/i, '') }: FitOptions,
+  { memoryBytes, macs, params }: VariantLimits,
+): string {
+  const parts = name === '' ? [] : [name]
+  if (memoryBytes !== undefined) parts.push(`${+(memoryBytes / 1e6).toPrecision(4)}MB`)
+  if (macs !== undefined) parts.push(`macs${+(macs * 100).toPrecision(4)}`)
+  if (params !== undefined) parts.push(`params${+(params * 100).toPrecision(4)}`)
+  return parts.join('-')
+}
+
+/** Only what was said: an option that is undefined would hide a default. */
+const given = <T extends object>(options: T | undefined): Partial<T> =>
+  Object.fromEntries(Object.entries(options ?? {}).filter(([, v]) => v !== undefined)) as Partial<T>
