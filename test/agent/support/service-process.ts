@@ -53,11 +53,15 @@ export class ServiceProcess {
   #port = '0'
   #child: ChildProcess | null = null
 
-  constructor(readonly data: string) {}
+  /** @param flags more of what `up` takes, such as an outside broker */
+  constructor(
+    readonly data: string,
+    readonly flags: readonly string[] = [],
+  ) {}
 
   async start(): Promise<void> {
     const ports = ['--port', this.#port, '--mqtt-port', this.#mqttPort]
-    const args = ['up', '--data', this.data, ...ports, '--log-level', 'error', '--json']
+    const args = ['up', '--data', this.data, ...ports, ...this.flags, '--log-level', 'error', '--json']
     const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#child = child
     const [line] = await once(child.stdout!, 'data')
