@@ -9,7 +9,7 @@ import {
   type Tensor,
   type Value,
 } from '../graph/index.js'
-import { openSession, run, type Session } from '../runtime/index.js'
+import { openSession, outline, type Session } from '../runtime/index.js'
 
 /** Concrete sizes given by the user, by input name. */
 export type InputShapes = Readonly<Record<string, readonly number[]>>
@@ -29,6 +29,8 @@ export interface Shapes {
 /** Sizes tried for dynamic axes other than the first, until the network runs. */
 const candidates = [64, 32, 96, 128, 224, 16, 8]
 const SMALL = 64
+/** Weights of more bytes are fed rather than written into the file that the runtime loads: it would hold them thrice. */
+const FED = 1 << 16
 
 /**
  * Runs the network once, in onnxruntime, with every intermediate exposed. Dynamic axes get sizes above one:
@@ -45,7 +47,13 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
     .flatMap((n) => n.outputs)
     .filter((o) => o !== '' && !known.has(o))
     .map((name): Value => ({ name, dtype: 'other', dims: null }))
-  const exposed = graph.with({ outputs: [...graph.outputs, ...hidden] })
+  const fed = [...graph.initializers].filter(([, t]) => t.dtype === 'float32' && t.data.byteLength > FED)
+  const weights = Object.fromEntries(fed)
+  const exposed = graph.with({
+    initializers: new Map([...graph.initializers].filter(([name]) => !weights[name])),
+    inputs: [...graph.inputs, ...fed.map(([name, { dtype, dims }]): Value => ({ name, dtype, dims }))],
+    outputs: [...graph.outputs, ...hidden],
+  })
   const session = await openSession(exposed, { optimize: false })
   try {
     let failure: unknown
@@ -55,7 +63,7 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
           graph.inputs.map((v) => [v.name, given[v.name] ?? concrete(v, batch, size)]),
         )
         try {
-          return await captured(graph, session, inputs)
+          return await captured(graph, session, inputs, weights)
         } catch (thrown) {
           if (asEspalierError(thrown).code !== 'MODEL_UNRUNNABLE') throw thrown
           failure = thrown
@@ -68,16 +76,21 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
   }
 }
 
-async function captured(graph: Graph, session: Session, inputs: InputShapes): Promise<Shapes> {
-  const results = await run(
-    session,
-    Object.fromEntries(graph.inputs.map((v) => [v.name, sampleInput(v, inputs[v.name])])),
-  )
-  const values = new Map([...Object.entries(results), ...constants(graph)])
+async function captured(
+  graph: Graph,
+  session: Session,
+  inputs: InputShapes,
+  weights: Readonly<Record<string, Tensor>>,
+): Promise<Shapes> {
+  const samples = Object.fromEntries(graph.inputs.map((v) => [v.name, sampleInput(v, inputs[v.name])]))
   const dims = new Map<string, readonly number[]>(Object.entries(inputs))
   const integers = new Map<string, readonly number[]>()
-  for (const [name, t] of values) {
-    dims.set(name, [...t.dims])
+  for (const [name, seen] of await outline(session, { ...weights, ...samples }, SMALL)) {
+    dims.set(name, seen.dims)
+    if (seen.integers && seen.dims.length <= 1) integers.set(name, seen.integers)
+  }
+  for (const [name, t] of constants(graph)) {
+    dims.set(name, t.dims)
     const whole = t.dtype === 'int64' || t.dtype === 'int32'
     if (whole && t.dims.length <= 1 && t.data.length <= SMALL) integers.set(name, numbersOf(t))
   }

@@ -1,7 +1,15 @@
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import { sessionOptions } from '@espalier/shared/measure/child.js'
 import * as ort from 'onnxruntime-node'
-import { type DType, Graph, type NumericArray, type Tensor, tensor } from '../graph/index.js'
+import {
+  type DType,
+  elementCount,
+  Graph,
+  type NumericArray,
+  numbersOf,
+  type Tensor,
+  tensor,
+} from '../graph/index.js'
 import { readModelFile, writeModel } from '../onnx/index.js'
 
 export interface SessionOptions {
@@ -48,6 +56,40 @@ export async function run(
   feeds: Readonly<Record<string, Tensor>>,
   wanted: readonly string[] = session.outputNames,
 ): Promise<Record<string, Tensor>> {
+  const outputs: Record<string, Tensor> = {}
+  await each(session, feeds, wanted, (name, value) => {
+    outputs[name] = fromRuntime(value)
+  })
+  return outputs
+}
+
+/** What a run gives, without the elements: those only of whole numbers, up to `most` of them. */
+export interface Outline {
+  readonly dims: readonly number[]
+  readonly integers?: readonly number[]
+}
+
+/** Runs a session once as `run` does, but copies nothing large. */
+export async function outline(
+  session: Session,
+  feeds: Readonly<Record<string, Tensor>>,
+  most: number,
+): Promise<Map<string, Outline>> {
+  const outlines = new Map<string, Outline>()
+  await each(session, feeds, session.outputNames, (name, value) => {
+    const { type, dims } = value
+    const whole = (type === 'int64' || type === 'int32') && elementCount(dims) <= most
+    outlines.set(name, { dims: [...dims], integers: whole ? numbersOf(fromRuntime(value)) : undefined })
+  })
+  return outlines
+}
+
+async function each(
+  session: Session,
+  feeds: Readonly<Record<string, Tensor>>,
+  wanted: readonly string[],
+  take: (name: string, value: ort.OnnxValue) => void,
+): Promise<void> {
   const given = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toRuntime(t)]))
   let results: ort.InferenceSession.OnnxValueMapType
   try {
@@ -55,12 +97,10 @@ export async function run(
   } catch (cause) {
     throw new EspalierError('MODEL_UNRUNNABLE', `the network does not run: ${reason(cause)}`, { cause })
   }
-  const outputs: Record<string, Tensor> = {}
   for (const [name, value] of Object.entries(results)) {
-    outputs[name] = fromRuntime(value)
+    take(name, value)
     value.dispose()
   }
-  return outputs
 }
 
 const toRuntime = ({ dtype, dims, data }: Tensor): ort.Tensor =>
