@@ -1,6 +1,7 @@
 import { xorshift } from '@espalier/server/compiler/analysis/index.js'
 import {
   type Dim,
+  type DType,
   floats,
   Graph,
   int64s,
@@ -11,11 +12,20 @@ import {
 
 type Attributes = Parameters<typeof node>[3]
 
+export interface ConvOptions {
+  readonly k?: number | readonly number[]
+  readonly group?: number
+  readonly stride?: number
+  readonly dilation?: number
+  readonly bias?: boolean
+  readonly pad?: number
+}
+
 /** Writes small networks down line by line. Every method returns the name of the value it makes. */
 export class Net {
   readonly #nodes: Node[] = []
   readonly #constants = new Map<string, Tensor>()
-  readonly #inputs: { name: string; dtype: 'float32'; dims: readonly Dim[] }[] = []
+  readonly #inputs: { name: string; dtype: DType; dims: readonly Dim[] }[] = []
   readonly #random: () => number
   #count = 0
 
@@ -26,8 +36,8 @@ export class Net {
     this.#random = xorshift(name.length + opset)
   }
 
-  input(name: string, dims: readonly Dim[]): string {
-    this.#inputs.push({ name, dtype: 'float32', dims })
+  input(name: string, dims: readonly Dim[], dtype: DType = 'float32'): string {
+    this.#inputs.push({ name, dtype, dims })
     return name
   }
 
@@ -49,6 +59,15 @@ export class Net {
 
   ints(values: readonly number[]): string {
     return this.constant('i', int64s(values))
+  }
+
+  /** A whole number without dimensions. */
+  int(value: number): string {
+    return this.constant('i', { ...int64s([value]), dims: [] })
+  }
+
+  floats(dims: readonly number[], values: ArrayLike<number>): string {
+    return this.constant('f', floats(dims, values))
   }
 
   scalar(value: number): string {
@@ -78,11 +97,20 @@ export class Net {
     return names
   }
 
-  conv(x: string, from: number, to: number, { k = 3, group = 1, stride = 1, bias = true } = {}): string {
-    const inputs = [x, this.weight([to, from / group, k, k])]
+  /** A convolution that keeps positions at stride 1; `k` is one kernel size for height and width, or one a dimension. */
+  conv(x: string, from: number, to: number, options: ConvOptions = {}): string {
+    const { k = 3, group = 1, stride = 1, dilation = 1, bias = true, pad } = options
+    const sizes = typeof k === 'number' ? [k, k] : k
+    const inputs = [x, this.weight([to, from / group, ...sizes])]
     if (bias) inputs.push(this.weight([to]))
-    const p = Math.floor(k / 2)
-    return this.op('Conv', inputs, { group, strides: [stride, stride], pads: [p, p, p, p] })
+    const half = sizes.map((size) => pad ?? Math.floor(size / 2) * dilation)
+    return this.op('Conv', inputs, {
+      group,
+      kernel_shape: sizes,
+      strides: sizes.map(() => stride),
+      dilations: sizes.map(() => dilation),
+      pads: [...half, ...half],
+    })
   }
 
   batchNorm(x: string, channels: number): string {
