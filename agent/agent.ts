@@ -1,25 +1,21 @@
 import { join } from 'node:path'
+import { EspalierError, formatBytes } from '@espalier/shared'
 import {
   blocksRequest,
   type Command,
   command,
   commandAck,
-  EspalierError,
   encode,
   type Facts,
   facts,
-  formatBytes,
-  type ParsedTopic,
   parse,
-  publicKeyFrom,
   type Report,
   reported,
   reportsAck,
   servicePresence,
-  topic,
-  topicFilter,
-  unseal,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
+import { publicKeyFrom, unseal } from '@espalier/shared/signing.js'
+import { type ParsedTopic, topic, topicFilter } from '@espalier/shared/topics.js'
 import type { Clock } from './clock.js'
 import type { Credential } from './credential.js'
 import { Dispatch } from './dispatch.js'

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
-import { asEspalierError, EspalierError, publicKeyFrom } from '@espalier/shared'
+import { asEspalierError, EspalierError } from '@espalier/shared'
+import { publicKeyFrom } from '@espalier/shared/signing.js'
 import { parseBroker } from './net/socket.js'
 
 /** What `espalier devices create` writes for one device. */

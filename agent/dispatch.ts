@@ -1,4 +1,5 @@
-import { encode, type Report, type ReportsAck, reports, topic } from '@espalier/shared'
+import { encode, type Report, type ReportsAck, reports } from '@espalier/shared/messages/index.js'
+import { topic } from '@espalier/shared/topics.js'
 import type { Clock } from './clock.js'
 import type { Outbox } from './store/outbox.js'
 

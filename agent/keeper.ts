@@ -1,4 +1,5 @@
-import { type CatalogueVariant, EspalierError } from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
+import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 import type { Clock } from './clock.js'
 import type { Documents } from './documents.js'
 import type { Fetcher } from './fetch/fetcher.js'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Facts, Report } from '@espalier/shared'
+import type { Facts, Report } from '@espalier/shared/messages/index.js'
 import type { Candidate } from './keeper.js'
 import type { Benchmark } from './measure/benchmark.js'
 

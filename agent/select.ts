@@ -1,4 +1,5 @@
-import { type CatalogueVariant, type ErrorCode, formatBytes } from '@espalier/shared'
+import { type ErrorCode, formatBytes } from '@espalier/shared'
+import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 
 /** What a model may take on this device: bytes of memory as the terms define it, and ms at the 95th percentile. */
 export interface Limits {

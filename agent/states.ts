@@ -1,4 +1,4 @@
-import type { AgentState } from '@espalier/shared'
+import type { AgentState } from '@espalier/shared/messages/index.js'
 
 interface StateRule {
   readonly next: readonly AgentState[]

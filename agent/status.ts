@@ -1,4 +1,5 @@
-import { type AgentState, asEspalierError, EspalierError, type Reported } from '@espalier/shared'
+import { asEspalierError, EspalierError } from '@espalier/shared'
+import type { AgentState, Reported } from '@espalier/shared/messages/index.js'
 import type { Clock } from './clock.js'
 import type { Failure } from './select.js'
 import { states } from './states.js'

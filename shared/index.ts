@@ -1,5 +1,3 @@
+/** What everybody needs, and what loads at once; messages, signatures and topics, with their schemas, have doors of their own. */
 export * from './bytes.js'
 export * from './errors.js'
-export * from './messages/index.js'
-export * from './signing.js'
-export * from './topics.js'

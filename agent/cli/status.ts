@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { EspalierError, formatBytes, type Reported } from '@espalier/shared'
+import { EspalierError, formatBytes } from '@espalier/shared'
+import type { Reported } from '@espalier/shared/messages/index.js'
 import { Artifacts, type Manifest } from '../store/artifacts.js'
 import { readText } from '../store/files.js'
 import { lockHolder } from '../store/lock.js'

@@ -1,4 +1,5 @@
-import { type Block, type BlocksRequest, EspalierError, maxWindow, wanted } from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
+import { type Block, type BlocksRequest, maxWindow, wanted } from '@espalier/shared/messages/index.js'
 import type { Clock } from '../clock.js'
 import type { Partial } from '../store/partial.js'
 import { Window } from './window.js'

@@ -1,12 +1,7 @@
 import { mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import {
-  type BlocksRequest,
-  type CatalogueVariant,
-  EspalierError,
-  formatBytes,
-  parseBlock,
-} from '@espalier/shared'
+import { EspalierError, formatBytes } from '@espalier/shared'
+import { type BlocksRequest, type CatalogueVariant, parseBlock } from '@espalier/shared/messages/index.js'
 import type { Clock } from '../clock.js'
 import { type Artifacts, hashFile } from '../store/artifacts.js'
 import { diskError } from '../store/errors.js'

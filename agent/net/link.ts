@@ -1,13 +1,7 @@
 import { randomInt } from 'node:crypto'
-import {
-  asEspalierError,
-  EspalierError,
-  encode,
-  type ParsedTopic,
-  parseTopic,
-  presence,
-  topic,
-} from '@espalier/shared'
+import { asEspalierError, EspalierError } from '@espalier/shared'
+import { encode, presence } from '@espalier/shared/messages/index.js'
+import { type ParsedTopic, parseTopic, topic } from '@espalier/shared/topics.js'
 import mqtt from 'mqtt/lib/client'
 import type { Clock } from '../clock.js'
 import type { Credential } from '../credential.js'

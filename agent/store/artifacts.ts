@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import type { CatalogueVariant } from '@espalier/shared'
+import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 import { errnoOf, readText, syncFolder, writeAtomic } from './files.js'
 import { discardPartial } from './partial.js'
 

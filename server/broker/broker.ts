@@ -1,4 +1,4 @@
-import type { TopicName } from '@espalier/shared'
+import type { TopicName } from '@espalier/shared/topics.js'
 
 /** What a device published. `device` is who the broker knows sent it. */
 export interface Incoming {

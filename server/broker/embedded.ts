@@ -1,5 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { EspalierError, encode, servicePresence, type TopicName, topic } from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
+import { encode, servicePresence } from '@espalier/shared/messages/index.js'
+import { type TopicName, topic } from '@espalier/shared/topics.js'
 import { Aedes, type Client, type PublishPacket } from 'aedes'
 import type { Broker, Handler, Logger } from './broker.js'
 import { Intake, Refusals } from './intake.js'

@@ -1,4 +1,5 @@
-import { asEspalierError, type ErrorCode, type TopicName } from '@espalier/shared'
+import { asEspalierError, type ErrorCode } from '@espalier/shared'
+import type { TopicName } from '@espalier/shared/topics.js'
 import type { Handler, Logger } from './broker.js'
 
 /** Errors that say nothing against the message: it is to come again. */

@@ -1,12 +1,6 @@
-import {
-  EspalierError,
-  encode,
-  parseTopic,
-  servicePresence,
-  type TopicName,
-  topic,
-  topicFilter,
-} from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
+import { encode, servicePresence } from '@espalier/shared/messages/index.js'
+import { parseTopic, type TopicName, topic, topicFilter } from '@espalier/shared/topics.js'
 import mqtt, { type MqttClient } from 'mqtt'
 import type { Broker, Handler, Logger } from './broker.js'
 import { Intake, Refusals } from './intake.js'

@@ -1,4 +1,4 @@
-import { devicePublishes, deviceSubscribes, parseTopic, topicFilter } from '@espalier/shared'
+import { devicePublishes, deviceSubscribes, parseTopic, topicFilter } from '@espalier/shared/topics.js'
 
 const publishes = new Set(devicePublishes)
 

@@ -1,2 +1,3 @@
 export { type Limits, runChild } from './run.js'
 export { serve } from './serve.js'
+export { type Bounds, killGroup, watch } from './watch.js'

@@ -1,18 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { type ErrorCode, EspalierError, errorCodes, formatBytes } from '@espalier/shared'
+import { type ErrorCode, EspalierError, errorCodes } from '@espalier/shared/errors.js'
 import type { FromChild, ToChild } from './messages.js'
+import { type Bounds, killGroup, memoryLimit, watch } from './watch.js'
 
-export interface Limits {
-  readonly timeMs: number
-  /** Resident bytes of the child and everything it starts. */
-  readonly memoryBytes: number
+export interface Limits extends Bounds {
   /** Aborted: the child is asked to stop, and killed two seconds later. */
   readonly signal?: AbortSignal
 }
 
 const graceMs = 2_000
-const watchMs = 250
 
 /**
  * Runs `module` (which calls `serve`) in a process of its own with `input`, and returns its result.
@@ -31,24 +27,14 @@ export async function runChild(
     detached: true, // its own process group, so that what it starts ends with it
   })
   let verdict: EspalierError | undefined
-  const stop = (reason: EspalierError) => {
+  let grace: NodeJS.Timeout | undefined
+  const unwatch = watch(child, { timeMs, memoryBytes }, (reason) => {
     verdict ??= reason
-    killGroup(child)
-  }
-  const timers = [
-    setTimeout(
-      () => stop(new EspalierError('TIME_LIMIT', `stopped after ${timeMs / 1000} s, its time limit`)),
-      timeMs,
-    ),
-    setInterval(() => {
-      const resident = residentBytes(child.pid)
-      if (resident > memoryBytes) stop(memoryLimit(memoryBytes, resident))
-    }, watchMs),
-  ]
+  })
   const cancel = () => {
     verdict ??= cancelled()
     if (child.connected) child.send({ type: 'cancel' } satisfies ToChild, () => {})
-    timers.push(setTimeout(() => killGroup(child), graceMs))
+    grace = setTimeout(() => killGroup(child), graceMs)
   }
   signal?.addEventListener('abort', cancel)
   try {
@@ -62,7 +48,8 @@ export async function runChild(
       `the worker ended without an answer (${ending(child)}); ${lastLine(stderr)}`,
     )
   } finally {
-    for (const timer of timers) clearTimeout(timer)
+    unwatch()
+    clearTimeout(grace)
     signal?.removeEventListener('abort', cancel)
     killGroup(child)
   }
@@ -90,34 +77,7 @@ function conversation(child: ChildProcess, input: unknown, on: (news: unknown) =
   })
 }
 
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return
-  try {
-    process.kill(-child.pid, 'SIGKILL')
-  } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH')) throw thrown // gone already
-  }
-}
-
-/** VmRSS of a process and all below it; 0 where /proc does not tell. */
-function residentBytes(pid: number | undefined): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
-    const own = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
-    return children.reduce((sum, c) => sum + residentBytes(Number(c)), own)
-  } catch {
-    return 0 // the process ended meanwhile, or this system has no /proc
-  }
-}
-
 const cancelled = () => new EspalierError('CANCELLED', 'cancelled')
-
-const memoryLimit = (limit: number, used?: number) =>
-  new EspalierError(
-    'MEMORY_LIMIT',
-    `stopped at its memory limit of ${formatBytes(limit)}${used ? ` (it used ${formatBytes(used)})` : ''}`,
-  )
 
 const knownCode = (code: string): ErrorCode => errorCodes.find((c) => c === code) ?? 'INTERNAL'
 const ending = (child: ChildProcess) =>

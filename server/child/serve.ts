@@ -1,4 +1,4 @@
-import { asEspalierError } from '@espalier/shared'
+import { asEspalierError } from '@espalier/shared/errors.js'
 import type { FromChild, ToChild } from './messages.js'
 
 /**

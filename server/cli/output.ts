@@ -1,4 +1,5 @@
-import { asEspalierError, type ErrorCode, formatBytes } from '@espalier/shared'
+import { formatBytes } from '@espalier/shared/bytes.js'
+import { asEspalierError, type ErrorCode } from '@espalier/shared/errors.js'
 
 type Cell = string | number | null | undefined
 export type Column<Row> = readonly [title: string, value: (row: Row) => Cell]

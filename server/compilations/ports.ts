@@ -1,4 +1,4 @@
-import type { Port, Preprocess } from '@espalier/shared'
+import type { Port, Preprocess } from '@espalier/shared/messages/index.js'
 import { preprocessOf } from '../compiler/data/index.js'
 import type { Graph, Value } from '../compiler/graph/index.js'
 import type { VariantPorts } from '../http/schemas/index.js'

@@ -1,12 +1,11 @@
+import { asEspalierError, EspalierError } from '@espalier/shared'
 import {
-  asEspalierError,
   blockHeader,
   blocksRequest,
-  EspalierError,
   maxWindow,
   parse,
   wantedBlocks,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
 import type { Broker, Incoming, Logger } from '../broker/index.js'
 import { type Artifacts, type BlockList, BlockReader } from './artifact-blocks.js'
 

@@ -1,5 +1,7 @@
 import type { KeyObject } from 'node:crypto'
-import { type CommandAck, command, seal, topic } from '@espalier/shared'
+import { type CommandAck, command } from '@espalier/shared/messages/index.js'
+import { seal } from '@espalier/shared/signing.js'
+import { topic } from '@espalier/shared/topics.js'
 import type { Broker } from '../broker/index.js'
 import type { DeviceCommand } from '../http/schemas/index.js'
 import type { Database } from '../store/index.js'

@@ -1,5 +1,7 @@
 import type { KeyObject } from 'node:crypto'
-import { desired, seal, topic } from '@espalier/shared'
+import { desired } from '@espalier/shared/messages/index.js'
+import { seal } from '@espalier/shared/signing.js'
+import { topic } from '@espalier/shared/topics.js'
 import type { Broker, Logger } from '../broker/index.js'
 import { type Catalogues, lifetimeMs, type Published } from '../delivery/index.js'
 import type { Objective } from '../http/schemas/index.js'

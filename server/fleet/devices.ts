@@ -1,4 +1,5 @@
-import { EspalierError, type Facts, type Presence, type Reported } from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
+import type { Facts, Presence, Reported } from '@espalier/shared/messages/index.js'
 import type { Database } from '../store/index.js'
 import { hashPassword, isPassword } from './credentials.js'
 

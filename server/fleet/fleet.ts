@@ -6,11 +6,11 @@ import {
   type Message,
   parse,
   presence,
-  publicKeyText,
   type Reported,
   reported,
-  type TopicName,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
+import { publicKeyText } from '@espalier/shared/signing.js'
+import type { TopicName } from '@espalier/shared/topics.js'
 import type * as Type from 'typebox'
 import type { Broker, Logger } from '../broker/index.js'
 import type { Catalogues, Published } from '../delivery/index.js'

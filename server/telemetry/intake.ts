@@ -1,7 +1,6 @@
+import { asEspalierError, EspalierError } from '@espalier/shared'
 import {
-  asEspalierError,
   check,
-  EspalierError,
   encode,
   parseJson,
   type Report,
@@ -9,8 +8,8 @@ import {
   report,
   reports,
   reportsAck,
-  topic,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
+import { topic } from '@espalier/shared/topics.js'
 import type { Broker, Incoming } from '../broker/index.js'
 import type { ReportStore } from './store.js'
 

@@ -1,4 +1,4 @@
-import type { Report } from '@espalier/shared'
+import type { Report } from '@espalier/shared/messages/index.js'
 import type { Events } from '../events.js'
 import type { Report as StoredReport } from '../http/schemas/index.js'
 import { type Database, storeError } from '../store/index.js'

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { publicKeyText } from '@espalier/shared'
+import { publicKeyText } from '@espalier/shared/signing.js'
 import t from 'tap'
 import { runAgent } from './support/process.js'
 import { TestService } from './support/service.js'

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { topic } from '@espalier/shared'
+import { topic } from '@espalier/shared/topics.js'
 import t, { type Test } from 'tap'
 import { described, type TestModel, testModel } from './support/models.js'
 import { AgentProcess, runAgent, soon } from './support/process.js'

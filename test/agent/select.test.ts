@@ -1,5 +1,5 @@
 import { choose, interval95, type Outcome, ranked } from '@espalier/agent/select.js'
-import type { CatalogueVariant } from '@espalier/shared'
+import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 import t from 'tap'
 import { described } from './support/models.js'
 

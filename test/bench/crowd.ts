@@ -1,7 +1,14 @@
 import { fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { blocksRequest, type CatalogueVariant, encode, parseBlock, topic, wanted } from '@espalier/shared'
+import {
+  blocksRequest,
+  type CatalogueVariant,
+  encode,
+  parseBlock,
+  wanted,
+} from '@espalier/shared/messages/index.js'
+import { topic } from '@espalier/shared/topics.js'
 import type { Ready, Served, Setup } from '../support/centre-process.js'
 import { connectDevice, type TestDevice } from '../support/mqtt.js'
 

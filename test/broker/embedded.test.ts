@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { EmbeddedBroker, type Incoming } from '@espalier/server/broker/index.js'
-import { EspalierError, topic } from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
+import { topic } from '@espalier/shared/topics.js'
 import t, { type Test } from 'tap'
 import { connectDevice, Log, type TestDevice, until } from '../support/mqtt.js'
 

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto'
-import { type BlocksRequest, blocksRequest, encode, parseBlock, topic, wanted } from '@espalier/shared'
+import {
+  type BlocksRequest,
+  blocksRequest,
+  encode,
+  parseBlock,
+  wanted,
+} from '@espalier/shared/messages/index.js'
+import { topic } from '@espalier/shared/topics.js'
 import t from 'tap'
 import { centre } from '../support/centre.js'
 import { connectDevice, type TestDevice, until } from '../support/mqtt.js'

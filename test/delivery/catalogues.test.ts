@@ -1,6 +1,8 @@
 import { appendFileSync } from 'node:fs'
 import { lifetimeMs } from '@espalier/server/delivery/index.js'
-import { catalogue, topic, unseal } from '@espalier/shared'
+import { catalogue } from '@espalier/shared/messages/index.js'
+import { unseal } from '@espalier/shared/signing.js'
+import { topic } from '@espalier/shared/topics.js'
 import t from 'tap'
 import { centre, publicKey } from '../support/centre.js'
 

@@ -1,7 +1,7 @@
 import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serviceKey } from '@espalier/server/delivery/index.js'
-import { publicKeyText } from '@espalier/shared'
+import { publicKeyText } from '@espalier/shared/signing.js'
 import t from 'tap'
 
 t.test('the key is made once, for its owner only, and read after that', (t) => {

@@ -1,4 +1,4 @@
-import { devicePublishes, deviceSubscribes, type TopicName, topic } from '@espalier/shared'
+import { devicePublishes, deviceSubscribes, type TopicName, topic } from '@espalier/shared/topics.js'
 import mqtt, { type MqttClient } from 'mqtt'
 import t, { type Test } from 'tap'
 import { type Mosquitto, withoutMosquitto as skip, startMosquitto } from './support/mosquitto.js'

@@ -7,9 +7,9 @@ import {
   presence,
   type Reported,
   reported,
-  topic,
-  unseal,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
+import { unseal } from '@espalier/shared/signing.js'
+import { topic } from '@espalier/shared/topics.js'
 import t, { type Test } from 'tap'
 import { centre, publicKey, reportOf } from '../support/centre.js'
 import { connectDevice, type TestDevice, until } from '../support/mqtt.js'

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { type Desired, desired, publicKeyFrom, publicKeyText, seal, unseal } from '@espalier/shared'
+import { type Desired, desired } from '@espalier/shared/messages/index.js'
+import { publicKeyFrom, publicKeyText, seal, unseal } from '@espalier/shared/signing.js'
 import t from 'tap'
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')

@@ -1,4 +1,4 @@
-import { parseTopic, topic, topicFilter } from '@espalier/shared'
+import { parseTopic, topic, topicFilter } from '@espalier/shared/topics.js'
 import t from 'tap'
 
 t.test('a topic is parsed back to what built it', (t) => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { CatalogueVariant } from '@espalier/shared'
+import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 import { centre } from './centre.js'
 
 /** What the process is asked to set up: so many devices, and an artifact of so many bytes. */

@@ -7,7 +7,7 @@ import { Events } from '@espalier/server/events.js'
 import { Fleet } from '@espalier/server/fleet/index.js'
 import { type Database, openDatabase } from '@espalier/server/store/index.js'
 import { ReportIntake, ReportStore, Telemetry } from '@espalier/server/telemetry/index.js'
-import type { Report } from '@espalier/shared'
+import type { Report } from '@espalier/shared/messages/index.js'
 import { connectDevice, Log, type TestDevice } from './mqtt.js'
 
 export const { privateKey, publicKey } = generateKeyPairSync('ed25519')

@@ -19,8 +19,8 @@ import {
   type Reported,
   reported,
   reports,
-  topic,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
+import { topic } from '@espalier/shared/topics.js'
 import pino from 'pino'
 import type { Test } from 'tap'
 import { reportOf } from './centre.js'

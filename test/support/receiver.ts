@@ -8,7 +8,9 @@ import { systemClock } from '@espalier/agent/clock.js'
 import { Fetcher } from '@espalier/agent/fetch/fetcher.js'
 import { Link } from '@espalier/agent/net/link.js'
 import { Artifacts } from '@espalier/agent/store/artifacts.js'
-import { blocksRequest, type CatalogueVariant, EspalierError, encode, topic } from '@espalier/shared'
+import { EspalierError } from '@espalier/shared'
+import { blocksRequest, type CatalogueVariant, encode } from '@espalier/shared/messages/index.js'
+import { topic } from '@espalier/shared/topics.js'
 
 /** What the receiving process is asked to do, once. */
 export interface Errand {

@@ -1,4 +1,5 @@
-import { encode, parse, reports, reportsAck, topic } from '@espalier/shared'
+import { encode, parse, reports, reportsAck } from '@espalier/shared/messages/index.js'
+import { topic } from '@espalier/shared/topics.js'
 import t from 'tap'
 import { reportOf } from '../support/centre.js'
 import { connectDevice, type TestDevice } from '../support/mqtt.js'

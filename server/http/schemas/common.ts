@@ -1,4 +1,4 @@
-import { Nullable } from '@espalier/shared'
+import { Nullable } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
 
 /** Sizes are bytes, durations ms, points in time ms since 1970, shares from 0 to 1. `Id` is part of MQTT topics too. */
@@ -12,7 +12,7 @@ export {
   Nullable,
   Rising as Version,
   Share,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
 
 export const Name = Type.String({ minLength: 1, maxLength: 200 })
 

@@ -1,4 +1,4 @@
-import { Command } from '@espalier/shared'
+import { Command } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
 import { At, Bytes, Digest, Id, Ms, Nullable, Version } from './common.js'
 

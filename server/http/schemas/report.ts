@@ -1,4 +1,4 @@
-import { Report as Measured } from '@espalier/shared'
+import { Report as Measured } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
 import { At, Count, Digest, Id, Ms, Nullable, PageQuery, Version } from './common.js'
 

@@ -1,4 +1,4 @@
-import { Port, Preprocess } from '@espalier/shared'
+import { Port, Preprocess } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
 import { At, Bytes, Count, Digest, Id, Ms, Nullable, Share, Version } from './common.js'
 

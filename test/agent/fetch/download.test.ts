@@ -5,7 +5,7 @@ import { systemClock } from '@espalier/agent/clock.js'
 import { Download } from '@espalier/agent/fetch/download.js'
 import { Window } from '@espalier/agent/fetch/window.js'
 import { Partial, sha256 } from '@espalier/agent/store/partial.js'
-import { type BlocksRequest, wantedBlocks } from '@espalier/shared'
+import { type BlocksRequest, wantedBlocks } from '@espalier/shared/messages/index.js'
 import t from 'tap'
 
 const blockBytes = 1000

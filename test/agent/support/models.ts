@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Graph, node, tensor } from '@espalier/server/compiler/graph/index.js'
 import { writeModel } from '@espalier/server/compiler/onnx/index.js'
-import type { CatalogueVariant } from '@espalier/shared'
+import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 
 export interface TestModel {
   readonly bytes: Buffer

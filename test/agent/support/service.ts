@@ -10,18 +10,16 @@ import {
   desired,
   encode,
   parse,
-  parseTopic,
-  publicKeyText,
   type Report,
   type Reported,
   reported,
   reports,
   reportsAck,
-  seal,
   servicePresence,
-  topic,
   wantedBlocks,
-} from '@espalier/shared'
+} from '@espalier/shared/messages/index.js'
+import { publicKeyText, seal } from '@espalier/shared/signing.js'
+import { parseTopic, topic } from '@espalier/shared/topics.js'
 import { Aedes } from 'aedes'
 import type { TestModel } from './models.js'
 

@@ -1,4 +1,4 @@
-import { blockHeader, parseBlock, wanted, wantedBlocks } from '@espalier/shared'
+import { blockHeader, parseBlock, wanted, wantedBlocks } from '@espalier/shared/messages/index.js'
 import t from 'tap'
 
 const digest = 'ab'.repeat(32)

@@ -1,4 +1,4 @@
-import { encode, parse, presence, reports, reportsAck } from '@espalier/shared'
+import { encode, parse, presence, reports, reportsAck } from '@espalier/shared/messages/index.js'
 import t from 'tap'
 
 t.test('a message is read back, and unknown properties do no harm', (t) => {
