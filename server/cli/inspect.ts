@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { type Coupling, costOf, footprintOf, type Group } from '../compiler/analysis/index.js'
-import { elementCount, type Value } from '../compiler/graph/index.js'
+import { type Coupling, type Explanation, explain } from '../compiler/analysis/index.js'
+import { elementCount, type Graph, shortened, type Value } from '../compiler/graph/index.js'
 import { readModelFile } from '../compiler/onnx/index.js'
 import { prunable } from '../compiler/surgery/index.js'
 import { type Define, outputOf } from './command.js'
@@ -8,19 +8,24 @@ import { addShapeOption, type DataOptions } from './data-options.js'
 import { facts, show, table } from './output.js'
 
 interface Options extends Pick<DataOptions, 'shape'> {
+  readonly all?: boolean
   readonly json?: boolean
 }
 
 export const command: Define = (c) => {
   addShapeOption(c)
     .argument('<model>', 'an ONNX file')
+    .option('--all', 'list every group and everything left whole')
     .addHelpText(
       'after',
       `
 A group holds units that may be ranked against each other; a unit is the smallest thing pruning can remove:
-all the weights that have to go together. What is left whole is listed with the operator that asks for it.
+all the weights that have to go together. For each group: what one of its units frees when it goes alone, of
+the weights' bytes, of the multiply–accumulates and of the activations' peak. A unit that is not alive where
+memory peaks frees nothing there. What is left whole is listed with the operator that asks for it.
 
   espalier inspect model.onnx
+  espalier inspect model.onnx --all
   espalier inspect model.onnx --shape x=1,3,48,192 --json`,
     )
     .action(inspect)
@@ -30,73 +35,66 @@ async function inspect(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const graph = await readModelFile(model)
   const { coupling } = await prunable(graph, options.shape)
-  const dense = footprintOf(graph, coupling.shapes.dims, coupling.shapes)
-  const { params } = dense
-  const oneEach = coupling.groups.flatMap((g) => g.units.slice(1))
-  const floor = footprintOf(coupling.graph, coupling.dims(oneEach), coupling.shapes)
-  const ops: Record<string, number> = {}
-  for (const n of graph.nodes) {
-    const name = n.domain ? `${n.domain}.${n.op}` : n.op
-    ops[name] = (ops[name] ?? 0) + 1
-  }
+  const { dense, floor, groups, undescribed, peakAt } = explain(coupling)
   const wholeParams = coupling.whole.reduce((sum, w) => sum + sizeOf(coupling, w.tensor), 0)
   const result = {
     ...dense,
     floorRamBytes: floor.predictedRamBytes,
+    floor,
     fileBytes: (await stat(model)).size,
     opset: graph.opset,
     inputs: graph.inputs.map(described),
     outputs: graph.outputs.map(described),
-    ops,
+    ops: countsOf(graph),
     units: coupling.groups.reduce((n, g) => n + g.units.length, 0),
-    prunableShare: params > 0 ? 1 - wholeParams / params : 0,
-    groups: groupsOf(coupling),
+    /** Of the parameters: those in tensors that units slice. */
+    prunableShare: dense.params > 0 ? 1 - wholeParams / dense.params : 0,
+    /** Of parameters and MACs: what goes when one unit is left in every group. */
+    prunableParamsShare: dense.params > 0 ? 1 - floor.params / dense.params : 0,
+    prunableMacsShare: dense.macs > 0 ? 1 - floor.macs / dense.macs : 0,
+    peakAt: peakAt.map((n) => n.name),
+    groups,
     unprunable: coupling.whole.map((w) => ({ ...w, params: sizeOf(coupling, w.tensor) })),
+    undescribed,
   }
-  out.result(result, () => describe(result))
+  out.result(result, () => describe(result, options.all ?? false))
 }
 
 const sizeOf = ({ graph }: Coupling, tensor: string) => elementCount(graph.constant(tensor)?.dims ?? [0])
 const described = ({ name, dtype, dims }: Value) => ({ name, dtype, dims })
 
-/** The groups, with what one unit frees by itself: the mean over a group of which one unit is left. */
-function groupsOf(coupling: Coupling) {
-  const { graph, shapes } = coupling
-  const all = costOf(graph, coupling.dims([]), shapes)
-  return coupling.groups.map((group: Group) => {
-    const gone = group.units.slice(1)
-    const left = costOf(graph, coupling.dims(gone), shapes)
-    const each = (was: number, is: number) => (gone.length > 0 ? (was - is) / gone.length : 0)
-    return {
-      id: group.id,
-      label: group.label,
-      units: group.units.length,
-      tensors: group.tensors,
-      bytesPerUnit: each(all.weightBytes, left.weightBytes),
-      macsPerUnit: each(all.macs, left.macs),
-    }
-  })
+function countsOf(graph: Graph): Record<string, number> {
+  const ops: Record<string, number> = {}
+  for (const n of graph.nodes) {
+    const name = n.domain ? `${n.domain}.${n.op}` : n.op
+    ops[name] = (ops[name] ?? 0) + 1
+  }
+  return ops
 }
 
-type Result = Parameters<typeof describe>[0]
-function describe(r: {
-  params: number
-  macs: number
-  fileBytes: number
-  peakActivationBytes: number
-  predictedRamBytes: number
-  floorRamBytes: number
-  opset: number
-  inputs: ReturnType<typeof described>[]
-  outputs: ReturnType<typeof described>[]
-  ops: Record<string, number>
-  units: number
-  prunableShare: number
-  groups: ReturnType<typeof groupsOf>
-  unprunable: (Coupling['whole'][number] & { params: number })[]
-}): string {
-  const whole = (v: number) => Math.round(v).toLocaleString('en')
-  const value = (v: Result['inputs'][number]) => `${v.name} ${v.dtype} [${v.dims?.join(', ') ?? '?'}]`
+interface Result extends Pick<Explanation, 'floor' | 'groups' | 'undescribed'> {
+  readonly params: number
+  readonly macs: number
+  readonly fileBytes: number
+  readonly peakActivationBytes: number
+  readonly predictedRamBytes: number
+  readonly opset: number
+  readonly inputs: readonly ReturnType<typeof described>[]
+  readonly outputs: readonly ReturnType<typeof described>[]
+  readonly ops: Readonly<Record<string, number>>
+  readonly units: number
+  readonly prunableParamsShare: number
+  readonly prunableMacsShare: number
+  readonly peakAt: readonly string[]
+  readonly unprunable: readonly (Coupling['whole'][number] & { params: number })[]
+}
+
+const whole = (v: number) => Math.round(v).toLocaleString('en')
+
+function describe(r: Result, all: boolean): string {
+  const value = (v: Result['inputs'][number]) =>
+    `${shortened(v.name, 40)} ${v.dtype} [${v.dims?.join(', ') ?? '?'}]`
+  const peak = show.bytes(r.peakActivationBytes)
   return [
     facts({
       inputs: r.inputs.map(value).join('; '),
@@ -104,33 +102,93 @@ function describe(r: {
       parameters: whole(r.params),
       MACs: whole(r.macs),
       file: show.bytes(r.fileBytes),
-      'activations at their peak': show.bytes(r.peakActivationBytes),
-      'predicted memory': `${show.bytes(r.predictedRamBytes)}, ${show.bytes(r.floorRamBytes)} with one unit a group`,
+      'activations at their peak': r.peakAt.length > 0 ? `${peak}, at ${atMost(r.peakAt, 3)}` : peak,
+      'predicted memory': `${show.bytes(r.predictedRamBytes)}, ${show.bytes(r.floor.predictedRamBytes)} with one unit a group`,
       opset: r.opset,
       operators: Object.entries(r.ops)
         .sort(([, a], [, b]) => b - a)
         .map(([op, n]) => `${op} ${n}`)
         .join(', '),
-      prunable: `${show.percent(r.prunableShare)} of the parameters, in ${r.units} units of ${r.groups.length} groups`,
+      prunable:
+        `${show.percent(r.prunableParamsShare)} of the parameters and ${show.percent(r.prunableMacsShare)} of the MACs, ` +
+        `in ${r.units} units of ${r.groups.length} groups`,
     }),
     '',
-    table(r.groups, [
-      ['group', (g) => g.label],
-      ['units', (g) => g.units],
-      ['bytes a unit', (g) => show.bytes(g.bytesPerUnit)],
-      ['MACs a unit', (g) => whole(g.macsPerUnit)],
-      ['tensors', (g) => g.tensors.length],
-    ]),
-    '',
-    r.unprunable.length === 0
-      ? 'Nothing is left whole.'
-      : table(r.unprunable, [
-          ['left whole', (w) => w.tensor],
-          ['elements', (w) => w.params],
-          ['operator', (w) => w.operator],
-          ['because', (w) => w.reason],
-        ]),
+    ...groupsTable(r.groups, all),
+    ...wholeTable(r.unprunable, all),
+    ...undescribedLines(r.undescribed),
     '',
     'Next: espalier prune MODEL -o OUT --keep 0.5 --check',
   ].join('\n')
+}
+
+/** Rows that are shown unless all are asked for. */
+const shownRows = 20
+
+function cut<Row>(rows: readonly Row[], all: boolean): { shown: readonly Row[]; more: string[] } {
+  if (all || rows.length <= shownRows) return { shown: rows, more: [] }
+  return { shown: rows.slice(0, shownRows), more: [`${rows.length - shownRows} more: --json / --all`] }
+}
+
+/** The groups, those first whose units together free most. */
+function groupsTable(groups: Result['groups'], all: boolean): string[] {
+  if (groups.length === 0) return ['No units: nothing of this network can be pruned.', '']
+  const frees = (g: Result['groups'][number]) => g.units * g.ramBytesPerUnit
+  const { shown, more } = cut(
+    [...groups].sort((a, b) => frees(b) - frees(a)),
+    all,
+  )
+  const lowering = groups.filter((g) => g.peakBytesPerUnit > 0).length
+  return [
+    table(shown, [
+      ['a unit is one of the', (g) => shortened(g.what, 100)],
+      ['units', (g) => g.units],
+      ['bytes a unit', (g) => show.bytes(g.bytesPerUnit)],
+      ['MACs a unit', (g) => whole(g.macsPerUnit)],
+      ['peak a unit', (g) => (g.peakBytesPerUnit > 0 ? show.bytes(g.peakBytesPerUnit) : null)],
+      ['tensors [dimension]', (g) => atMost(g.dimensions.map(dimension), 1)],
+    ]),
+    ...more,
+    lowering === 0
+      ? 'No single unit lowers the peak of the activations: it is reached where none is alive, or at several nodes.'
+      : `Units of ${lowering} of ${groups.length} groups lower the peak of the activations when they go alone.`,
+    '',
+  ]
+}
+
+const dimension = (d: Result['groups'][number]['dimensions'][number]) =>
+  `${shortened(d.tensor, 28)} [${d.dimension}]${d.indices > 1 ? ` ×${d.indices}` : ''}`
+
+/** The first names of a list, and how many there are besides. */
+function atMost(names: readonly string[], n: number): string {
+  const first = names.slice(0, n).map((name) => shortened(name, 40))
+  return names.length > n ? `${first.join(', ')} and ${names.length - n} more` : first.join(', ')
+}
+
+function wholeTable(unprunable: Result['unprunable'], all: boolean): string[] {
+  if (unprunable.length === 0) return ['Nothing is left whole.']
+  const { shown, more } = cut(
+    [...unprunable].sort((a, b) => b.params - a.params),
+    all,
+  )
+  return [
+    table(shown, [
+      ['left whole', (w) => shortened(w.tensor, 40)],
+      ['elements', (w) => w.params],
+      ['operator', (w) => shortened(w.operator, 24)],
+      ['because', (w) => shortened(w.reason, all ? 400 : 120)],
+    ]),
+    ...more,
+  ]
+}
+
+function undescribedLines(undescribed: Result['undescribed']): string[] {
+  const nodes = new Map<string, string[]>()
+  for (const { operator, node } of undescribed) nodes.set(operator, [...(nodes.get(operator) ?? []), node])
+  if (nodes.size === 0) return []
+  return [
+    '',
+    'Operators that nobody described, so that what they touch is left whole:',
+    ...[...nodes].map(([operator, names]) => `  ${shortened(operator, 40)}: ${atMost(names, 5)}`),
+  ]
 }

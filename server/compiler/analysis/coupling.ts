@@ -26,6 +26,8 @@ export interface Group {
   readonly units: readonly Unit[]
   /** Constants that a unit of the group slices, in graph order. */
   readonly tensors: readonly string[]
+  /** The atom vectors of the dimensions that a unit shrinks when it goes alone, each with by how many indices. */
+  readonly spans: ReadonlyMap<Int32Array, number>
 }
 
 /** A constant that pruning leaves as it is, with the operator that asks for it. */
@@ -146,11 +148,11 @@ function groupsOf(
   dimensions: readonly Int32Array[],
   atoms: Atoms,
 ): Group[] {
-  const signatures = new Map<number, string[]>(units.map((u) => [u.id, []]))
+  const signatures = new Map<number, [dimension: number, indices: number][]>(units.map((u) => [u.id, []]))
   dimensions.forEach((along, d) => {
     const counts = new Map<number, number>()
     for (const atom of along) for (const p of atoms.primitives(atom)) counts.set(p, (counts.get(p) ?? 0) + 1)
-    for (const [p, n] of counts) signatures.get(p)?.push(`${d}×${n}`)
+    for (const [p, n] of counts) signatures.get(p)?.push([d, n])
   })
   const alike = new Map<string, Unit[]>()
   for (const u of units) {
@@ -165,7 +167,8 @@ function groupsOf(
     const base = graph.consumers(tensors[0])[0]?.name ?? tensors[0]
     const n = (labels.get(base) ?? 0) + 1
     labels.set(base, n)
-    return { id, label: n === 1 ? base : `${base} (${n})`, units: members, tensors }
+    const spans = new Map((signatures.get(members[0].id) ?? []).map(([d, count]) => [dimensions[d], count]))
+    return { id, label: n === 1 ? base : `${base} (${n})`, units: members, tensors, spans }
   })
 }
 
