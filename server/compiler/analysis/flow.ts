@@ -29,6 +29,7 @@ class Declined extends Error {}
 
 /** Element types that weights come in; other constants hold numbers that mean positions or sizes. */
 const weights = new Set(['float32', 'float64', 'float16', 'bfloat16'])
+const isAxis = (given: Axis | readonly Axis[]): given is Axis => 'atoms' in given
 const outside = (text: string): Reason => ({ text, node: '', op: '' })
 
 /** Lets indices flow through the graph, node by node. Every constant must be its consumer's own. */
@@ -58,8 +59,9 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
     if (own.length > 0) edits.set(n, own)
   }
   for (const o of graph.outputs) {
-    for (const a of values.get(o.name)?.axes ?? [])
-      freezeAll(a, outside(`it is the network's output '${o.name}'`))
+    const reason = outside(`it is the network's output '${o.name}'`)
+    for (const a of values.get(o.name)?.axes ?? []) freezeAll(a, reason)
+    keepSizes(o.name, reason)
   }
   return { atoms, values, edits, elements, neverZero }
 
@@ -69,7 +71,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
 
   function withOrigins(name: string, result: Flowing): Flowing {
     const held = shapes.integers.get(name)
-    if (!held) return { axes: result.axes }
+    if (!held) return result
     if (result.origins?.length === held.length) return result
     return { axes: result.axes, origins: held.map((): Origin => ({ from: 'computed' })) }
   }
@@ -77,6 +79,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
   function flowOf(n: Node, own: Edit[]): readonly Flowing[] {
     const rule = opFor(n)
     const name = n.domain ? `${n.domain}.${n.op}` : n.op
+    keepCounted(n, rule?.sizes ?? [])
     try {
       if (!rule) throw new Declined(`operator ${name} is not described`)
       const results = rule.flow(context(n, own))
@@ -89,6 +92,18 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
       for (const input of reads(n)) for (const a of values.get(input)?.axes ?? []) freezeAll(a, reason)
       return n.outputs.map((o) => ({ axes: (shapes.dims.get(o) ?? []).map((s) => axes.fixed(s, reason)) }))
     }
+  }
+
+  /** Leaves axes whole whose size the node uses as a number. */
+  function keepCounted(n: Node, followed: readonly number[]) {
+    if (followed.includes(Number.POSITIVE_INFINITY)) return
+    const names = reads(n).filter((name) => !followed.some((i) => n.inputs[i] === name))
+    for (const name of names)
+      keepSizes(name, { text: 'its size is used as a number', node: n.name, op: n.op })
+  }
+
+  function keepSizes(value: string, reason: Reason) {
+    for (const o of values.get(value)?.origins ?? []) if (o.from === 'axis') freezeAll(o.axis, reason)
   }
 
   /** A rule that disagrees with the run is a mistake in the rule: the node is left whole rather than trusted. */
@@ -130,7 +145,9 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
       },
       fixed: (size, reason) => axes.fixed(size, why(reason)),
       fresh: (size, zero) => axes.fresh(size, zero),
-      freeze: (axis, reason) => freezeAll(axis, why(reason)),
+      freeze(given, reason) {
+        for (const axis of isAxis(given) ? [given] : given) freezeAll(axis, why(reason))
+      },
       split: (axis, sizes) => axes.split(axis, sizes, why('it cannot be split')),
       merge: (parts) => axes.merge(parts, why('a size of one')),
       pick: (axis, indices) => axes.pick(axis, indices),

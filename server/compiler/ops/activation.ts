@@ -1,19 +1,25 @@
 import { floatAttribute, numbersOf } from '../graph/index.js'
-import { defineOp, type FlowContext, noMacs } from './define.js'
+import { defineOp, type FlowContext, MICROSOFT, noMacs, withZero } from './define.js'
+import { broadcast } from './elementwise.js'
 
 /** A function of each element by itself. `keepsZero`: f(0) = 0. */
-const map = (op: string, keepsZero: boolean | ((f: FlowContext) => boolean)) =>
+const map = (op: string, keepsZero: boolean | ((f: FlowContext) => boolean), domain = '') =>
   defineOp({
     op,
+    domain,
     flow(f) {
       const keeps = typeof keepsZero === 'boolean' ? keepsZero : keepsZero(f)
-      return [{ axes: f.axes(0).map((a) => ({ atoms: a.atoms, zero: a.zero && keeps })) }]
+      return [{ axes: f.axes(0).map((a) => withZero(a, a.zero && keeps)) }]
     },
     macs: noMacs,
   })
 
-export const zeroAtZero = [
+const zeroAtZeroNames = [
   'Abs',
+  'Asin',
+  'Asinh',
+  'Atan',
+  'Atanh',
   'Celu',
   'Ceil',
   'Elu',
@@ -21,6 +27,8 @@ export const zeroAtZero = [
   'Floor',
   'Gelu',
   'HardSwish',
+  'IsInf',
+  'IsNaN',
   'LeakyRelu',
   'Mish',
   'Neg',
@@ -30,15 +38,37 @@ export const zeroAtZero = [
   'Shrink',
   'Sign',
   'Sin',
+  'Sinh',
   'Softsign',
   'Sqrt',
   'Swish',
   'Tan',
   'Tanh',
   'ThresholdedRelu',
-].map((op) => map(op, true))
+]
 
-export const elsewhereAtZero = ['Cos', 'Exp', 'Not', 'Sigmoid', 'Softplus'].map((op) => map(op, false))
+export const zeroAtZero = [
+  ...zeroAtZeroNames.map((op) => map(op, true)),
+  ...['Gelu', 'QuickGelu'].map((op) => map(op, true, MICROSOFT)),
+]
+
+export const elsewhereAtZero = ['Acos', 'BitwiseNot', 'Cos', 'Cosh', 'Exp', 'Not', 'Sigmoid', 'Softplus'].map(
+  (op) => map(op, false),
+)
+
+/** Whether an activation that a fused operator names keeps zero at zero, whatever its parameters. */
+export const keepsZero = (activation: string): boolean =>
+  activation === '' || zeroAtZeroNames.includes(activation)
+
+/** Of x + bias, where a bias is given. */
+export const biasedActivations = ['BiasGelu', 'FastGelu'].map((op) =>
+  defineOp({
+    op,
+    domain: MICROSOFT,
+    flow: (f) => [{ axes: f.inputs[1] ? broadcast(f, [f.axes(0), f.axes(1)], 'all') : f.axes(0) }],
+    macs: noMacs,
+  }),
+)
 
 /** max(0, min(1, αx + β)): zero at zero only if β ≤ 0. */
 export const hardSigmoid = map('HardSigmoid', (f) => floatAttribute(f.node, 'beta', 0.5) <= 0)
@@ -53,13 +83,17 @@ export const clip = map('Clip', (f) => {
   return bound(1, 'min', Number.NEGATIVE_INFINITY) <= 0 && bound(2, 'max', Number.POSITIVE_INFINITY) >= 0
 })
 
-/** 1/0 and log 0 are not finite: where an input would be exactly zero it is left whole. */
-export const notAtZero = ['Log', 'Reciprocal'].map((op) =>
+/** 1/0, log 0 and arcosh 0 are not finite: where an input would be exactly zero it is left whole. */
+export const notAtZero = ['Acosh', 'Log', 'Reciprocal'].map((op) =>
   defineOp({
     op,
     flow(f) {
-      for (const a of f.axes(0)) if (a.zero) f.freeze(a, `${op} of zero is not finite`)
-      return [{ axes: f.axes(0).map((a) => ({ atoms: a.atoms, zero: false })) }]
+      const axes = f.axes(0)
+      f.freeze(
+        axes.filter((a) => a.zero),
+        `${op} of zero is not finite`,
+      )
+      return [{ axes: axes.map((a) => withZero(a, false)) }]
     },
     macs: noMacs,
   }),

@@ -3,6 +3,7 @@ import { type Axis, defineOp, noMacs, positive, product } from './define.js'
 
 export const concat = defineOp({
   op: 'Concat',
+  sizes: [Number.POSITIVE_INFINITY],
   flow(f) {
     const parts = f.inputs.map((_, i) => f.axes(i))
     const rank = parts[0].length
@@ -23,6 +24,7 @@ export const concat = defineOp({
 /** Cuts `axis` into consecutive parts; their sizes follow what each part keeps. */
 export const split = defineOp({
   op: 'Split',
+  sizes: [1],
   flow(f) {
     const before = f.axes(0)
     const axis = positive(intAttribute(f.node, 'axis', 0), before.length)

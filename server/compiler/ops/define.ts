@@ -58,7 +58,8 @@ export interface FlowContext {
   fixed(size: number, reason: string): Axis
   /** An axis of new atoms, tied to nothing yet. */
   fresh(size: number, zero: boolean): Axis
-  freeze(axis: Axis, reason: string): void
+  /** Nothing along these axes ever goes; the reason is kept for people. */
+  freeze(axes: Axis | readonly Axis[], reason: string): void
   /** The row-major factors of an axis: an index goes when any of its factors' indices goes. */
   split(axis: Axis, sizes: readonly number[]): Axis[]
   /** The row-major product of axes. */
@@ -89,8 +90,15 @@ export interface OpDefinition {
   readonly op: string
   /** '' is ONNX's own domain. */
   readonly domain: string
+  /** Why nothing that touches it can be pruned, where that holds whatever it is given. */
+  readonly whole?: string
   /** How indices flow: the axes of each output, joined to those of the inputs as the operator demands. */
   readonly flow: (f: FlowContext) => readonly Flowing[]
+  /**
+   * Inputs whose elements may be sizes of axes because `flow` hands them on as `origins` or ties them by `sizes`;
+   * Infinity stands for all. Where a size is used as a number anywhere else, the axis that it counts is left whole.
+   */
+  readonly sizes?: readonly number[]
   /** Multiply–accumulates of one run; 0 for what only moves or maps elements. */
   readonly macs: (c: CostContext) => number
   /** Kept apart in `gradients/`; absent where training cannot go through the operator. */
@@ -102,8 +110,21 @@ export const defineOp = (definition: Omit<OpDefinition, 'domain'> & { domain?: s
   ...definition,
 })
 
+/** Operators that onnxruntime adds to ONNX's: fusions, mostly. */
+export const MICROSOFT = 'com.microsoft'
+
 /** The cost of operators without multiply–accumulates. */
 export const noMacs = (): number => 0
+
+/** The axis with another `zero`. */
+export const withZero = (a: Axis, zero: boolean): Axis => (a.zero === zero ? a : { atoms: a.atoms, zero })
+
+/** A dimension of size one. */
+export const one = (f: FlowContext): Axis => f.fixed(1, 'a size of one')
+
+/** An operator of which nothing can be pruned, and why. */
+export const leftWhole = (op: string, reason: string, domain = ''): OpDefinition =>
+  defineOp({ op, domain, whole: reason, flow: (f) => f.decline(reason), macs: noMacs })
 
 export const product = (sizes: readonly number[]): number => sizes.reduce((n, s) => n * s, 1)
 

@@ -1,5 +1,5 @@
 import { intAttribute, numbersOf } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, noMacs } from './define.js'
+import { type Axis, defineOp, type FlowContext, noMacs, one, withZero } from './define.js'
 
 /**
  * Broadcasts operands as numpy does and joins the dimensions they share. `zero` says when an index of the result
@@ -14,7 +14,7 @@ export function broadcast(
   return Array.from({ length: rank }, (_, i) => {
     const here = operands.map((axes): Axis | undefined => axes[i - rank + axes.length])
     const wide = here.filter((a): a is Axis => a !== undefined && a.atoms.length !== 1)
-    if (wide.length === 0) return here.find((a) => a !== undefined) ?? f.fixed(1, 'a size of one')
+    if (wide.length === 0) return here.find((a) => a !== undefined) ?? one(f)
     for (const other of wide.slice(1)) f.same(wide[0], other)
     const everywhere = wide.length === operands.length
     const isZero = zero === 'any' ? wide.some((a) => a.zero) : everywhere && wide.every((a) => a.zero)
@@ -33,17 +33,22 @@ export const sums = ['Add', 'Sub', 'Min', 'Max', 'Sum', 'Mean'].map((op) => poin
 export const mul = pointwise('Mul', 'any')
 
 /** Zero where the dividend is. The divisor is sliced but, in the oracle, never zeroed. */
-export const div = defineOp({
-  op: 'Div',
-  flow(f) {
-    const axes = broadcast(f, [f.axes(0), f.axes(1)], 'all')
-    const divisor = f.axes(1)
-    if (f.constant(1)) f.neverZero(1)
-    else for (const a of divisor) if (a.zero) f.freeze(a, 'it divides, and would be zero')
-    return [{ axes: axes.map((a, i) => ({ atoms: a.atoms, zero: zeroLike(f.axes(0), i - axes.length) })) }]
-  },
-  macs: noMacs,
-})
+export const divisions = ['Div', 'Mod'].map((op) =>
+  defineOp({
+    op,
+    flow(f) {
+      const axes = broadcast(f, [f.axes(0), f.axes(1)], 'all')
+      if (f.constant(1)) f.neverZero(1)
+      else
+        f.freeze(
+          f.axes(1).filter((a) => a.zero),
+          'it divides, and would be zero',
+        )
+      return [{ axes: axes.map((a, i) => withZero(a, zeroLike(f.axes(0), i - axes.length))) }]
+    },
+    macs: noMacs,
+  }),
+)
 
 const zeroLike = (axes: readonly Axis[], fromEnd: number) =>
   axes.at(fromEnd)?.zero === true && -fromEnd <= axes.length
@@ -55,16 +60,9 @@ export const pow = defineOp({
     const exponent = f.constant(1)
     const keepsZero = exponent !== undefined && numbersOf(exponent).every((e) => e > 0)
     if (exponent) f.neverZero(1)
-    else for (const a of f.axes(1)) f.freeze(a, 'it is an exponent')
+    else f.freeze(f.axes(1), 'it is an exponent')
     const axes = broadcast(f, [f.axes(0), f.axes(1)], 'all')
-    return [
-      {
-        axes: axes.map((a, i) => ({
-          atoms: a.atoms,
-          zero: keepsZero && zeroLike(f.axes(0), i - axes.length),
-        })),
-      },
-    ]
+    return [{ axes: axes.map((a, i) => withZero(a, keepsZero && zeroLike(f.axes(0), i - axes.length))) }]
   },
   macs: noMacs,
 })
@@ -72,12 +70,16 @@ export const pow = defineOp({
 const never = (op: string) =>
   defineOp({
     op,
-    flow: (f) => [{ axes: broadcast(f, present(f), 'all').map((a) => ({ atoms: a.atoms, zero: false })) }],
+    flow: (f) => [{ axes: broadcast(f, present(f), 'all').map((a) => withZero(a, false)) }],
     macs: noMacs,
   })
 
-/** Comparisons and logic: 0 = 0 holds, so nothing is said to stay zero. */
+/** Comparisons, logic and bits: 0 = 0 holds, so nothing is said to stay zero. */
 export const comparisons = [
+  'BitShift',
+  'BitwiseAnd',
+  'BitwiseOr',
+  'BitwiseXor',
   'Equal',
   'Greater',
   'GreaterOrEqual',
@@ -93,11 +95,7 @@ export const where = defineOp({
   flow(f) {
     const values = broadcast(f, [f.axes(1), f.axes(2)], 'all')
     const axes = broadcast(f, [values, f.axes(0)], 'any')
-    return [
-      {
-        axes: axes.map((a, i) => ({ atoms: a.atoms, zero: zeroLike(values, i - axes.length) })),
-      },
-    ]
+    return [{ axes: axes.map((a, i) => withZero(a, zeroLike(values, i - axes.length))) }]
   },
   macs: noMacs,
 })

@@ -3,17 +3,22 @@ import * as activation from './activation.js'
 import * as concat from './concat.js'
 import * as conv from './conv.js'
 import type { OpDefinition } from './define.js'
+import * as einsum from './einsum.js'
 import * as elementwise from './elementwise.js'
 import * as gemm from './gemm.js'
 import { gradientRules } from './gradients/index.js'
+import * as indexing from './indexing.js'
+import * as mixing from './mixing.js'
 import * as movement from './movement.js'
 import * as normalization from './normalization.js'
 import * as pad from './pad.js'
 import * as pool from './pool.js'
 import * as reduce from './reduce.js'
 import * as resize from './resize.js'
+import * as sampling from './sampling.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
+import * as whole from './whole.js'
 
 export * from './define.js'
 export { Builder, TRAINING_OPSET, tapsOf, type Window, windowOf } from './gradients/index.js'
@@ -23,15 +28,20 @@ const families = [
   concat,
   conv,
   elementwise,
+  einsum,
   gemm,
+  indexing,
+  mixing,
   movement,
   normalization,
   pad,
   pool,
   reduce,
   resize,
+  sampling,
   shape,
   slice,
+  whole,
 ]
 
 const isDefinition = (v: unknown): v is OpDefinition => typeof v === 'object' && v !== null && 'flow' in v

@@ -1,5 +1,5 @@
 import { intAttribute, intsAttribute } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, noMacs, positive } from './define.js'
+import { type Axis, defineOp, type FlowContext, noMacs, one, positive } from './define.js'
 
 export const transpose = defineOp({
   op: 'Transpose',
@@ -14,6 +14,7 @@ export const transpose = defineOp({
 /** Row-major; each size given as a constant follows the axis it becomes. */
 export const reshape = defineOp({
   op: 'Reshape',
+  sizes: [0, 1],
   flow(f) {
     const before = f.axes(0)
     const after = f.reshape(before, f.outputDims())
@@ -57,6 +58,7 @@ const axesOf = (f: FlowContext) => {
 
 export const squeeze = defineOp({
   op: 'Squeeze',
+  sizes: [0],
   flow(f) {
     const before = f.axes(0)
     const gone = new Set(axesOf(f)?.map((a) => positive(a, before.length)))
@@ -73,6 +75,7 @@ export const squeeze = defineOp({
 
 export const unsqueeze = defineOp({
   op: 'Unsqueeze',
+  sizes: [0],
   flow(f) {
     const before = [...f.axes(0)]
     const given = axesOf(f) ?? []
@@ -80,7 +83,7 @@ export const unsqueeze = defineOp({
     const made = new Set(given.map((a) => positive(a, rank)))
     const axes = Array.from({ length: rank }, (_, i): Axis => {
       const next = made.has(i) ? undefined : before.shift()
-      return next ?? f.fixed(1, 'a size of one')
+      return next ?? one(f)
     })
     return [{ axes, origins: f.inputs[0]?.origins }]
   },
@@ -94,7 +97,7 @@ const blocks = (op: string) =>
     flow(f) {
       const [n, c, ...positions] = f.axes(0)
       const r = intAttribute(f.node, 'blocksize', 1)
-      for (const a of positions) f.freeze(a, `${op} moves positions into channels`)
+      f.freeze(positions, `${op} moves positions into channels`)
       const size = f.outputDims()[1]
       const rest = f
         .outputDims()
@@ -118,6 +121,7 @@ export const blockMoves = ['DepthToSpace', 'SpaceToDepth'].map(blocks)
 /** A value repeated along new or widened dimensions. */
 export const expand = defineOp({
   op: 'Expand',
+  sizes: [1],
   flow(f) {
     const before = f.axes(0)
     const sizes = f.outputDims()
@@ -131,6 +135,28 @@ export const expand = defineOp({
       if (j >= 0 && given?.[j] !== 1) f.sizes(origins?.[j], axis)
       else if (!wide) f.freeze(axis, 'its size is not known')
       return axis
+    })
+    return [{ axes }]
+  },
+  macs: noMacs,
+})
+
+/** A value laid beside itself: an index goes with all its copies. A dimension of size one takes the size asked for. */
+export const tile = defineOp({
+  op: 'Tile',
+  sizes: [1],
+  flow(f) {
+    const repeats = f.integers(1)
+    const axes = f.axes(0).map((a, i): Axis => {
+      const count = repeats?.[i] ?? f.decline('how often it repeats is not known')
+      const origin = f.inputs[1]?.origins?.[i]
+      if (a.atoms.length === 1 && count > 1) {
+        const wide = f.fresh(count, false)
+        f.sizes(origin, wide)
+        return wide
+      }
+      if (origin?.from === 'axis') f.freeze(origin.axis, 'its size says how often something repeats')
+      return count === 1 ? a : f.concat(Array.from({ length: count }, () => a))
     })
     return [{ axes }]
   },

@@ -1,11 +1,22 @@
 import { intAttribute } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, noMacs, positive } from './define.js'
+import {
+  type Axis,
+  defineOp,
+  type FlowContext,
+  MICROSOFT,
+  noMacs,
+  one,
+  positive,
+  withZero,
+} from './define.js'
+import { broadcast } from './elementwise.js'
 
 /** x[N,C,…] with scale, shift, mean and variance [C]. */
 export const batchNormalization = defineOp({
   op: 'BatchNormalization',
   flow(f) {
     if (intAttribute(f.node, 'training_mode', 0) === 1) f.decline('it is in training mode')
+    if (f.opset < 9 && intAttribute(f.node, 'spatial', 1) === 0) f.decline('it normalises each position')
     const axes = f.axes(0)
     return [{ axes: perChannel(f, axes, [1, 2, 3, 4]) }]
   },
@@ -17,7 +28,7 @@ export const instanceNormalization = defineOp({
   op: 'InstanceNormalization',
   flow(f) {
     const axes = f.axes(0)
-    for (const a of axes.slice(2)) f.freeze(a, 'statistics are taken over it')
+    f.freeze(axes.slice(2), 'statistics are taken over it')
     return [{ axes: perChannel(f, axes, [1, 2]) }]
   },
   macs: noMacs,
@@ -25,52 +36,55 @@ export const instanceNormalization = defineOp({
 
 /** Joins the parameters [C] to x's channels; inputs 1 and 2, scale and shift, decide what is zero. */
 function perChannel(f: FlowContext, axes: readonly Axis[], parameters: readonly number[]): Axis[] {
-  const c = axes[1]
-  for (const i of parameters) f.same(c, f.axes(i)[0])
+  for (const i of parameters) f.same(axes[1], f.axes(i)[0])
   const zero = f.axes(1)[0].zero && f.axes(2)[0].zero
-  return axes.map((a, i) => ({ atoms: a.atoms, zero: i === 1 && zero }))
+  return axes.map((a, i) => withZero(a, i === 1 && zero))
 }
 
-/** Statistics over the axes from `axis` on. */
-export const layerNormalization = defineOp({
-  op: 'LayerNormalization',
+/**
+ * x[N,C,…]: statistics over each of `num_groups` groups of channels, so that channels go by whole groups. Scale and
+ * shift are [num_groups] before opset 21, [C] since.
+ */
+export const groupNormalization = defineOp({
+  op: 'GroupNormalization',
   flow(f) {
-    const axes = f.axes(0)
-    const first = positive(intAttribute(f.node, 'axis', -1), axes.length)
-    for (const i of [0, 1, 2]) {
-      for (const a of i === 0 ? axes.slice(first) : (f.inputs[i]?.axes ?? []))
-        f.freeze(a, 'a normalisation takes its statistics over it')
-    }
-    const open = axes.map((a) => ({ atoms: a.atoms, zero: false }))
-    return f.node.outputs.map((_, i) =>
-      i === 0 ? { axes: open } : { axes: open.map((a, d) => (d < first ? a : f.fixed(1, 'a statistic'))) },
-    )
+    const [n, c, ...positions] = f.axes(0)
+    const count = intAttribute(f.node, 'num_groups', 1)
+    const [groups, within] = f.split(c, [count, c.atoms.length / count])
+    f.freeze([within, ...positions], 'a group takes its statistics over it')
+    for (const i of [1, 2]) f.same(f.opset < 21 ? groups : c, f.axes(i)[0])
+    f.onPrune((kept, node) => node.attribute('num_groups', kept.count(groups)))
+    const zero = f.axes(1)[0].zero && f.axes(2)[0].zero
+    return [{ axes: [withZero(n, false), withZero(c, zero), ...positions.map((a) => withZero(a, false))] }]
   },
   macs: noMacs,
 })
 
-/** Neighbouring channels normalise each other. */
-export const lrn = defineOp({
-  op: 'LRN',
-  flow(f) {
-    f.freeze(f.axes(0)[1], 'neighbouring channels normalise each other')
-    return [{ axes: f.axes(0) }]
-  },
-  macs: noMacs,
-})
-
-/** exp over its sum: along `axis`, or before opset 13 along everything from `axis` on. */
-const softmaxLike = (op: string) =>
+/**
+ * y = (x + skips) normalised over the axes from `axis` on, times a scale, plus a shift. Statistics are divided by
+ * how many there are, so exact zeros among them would change it: those axes stay whole.
+ */
+const layerNorm = (op: string, skips: readonly number[], domain = '') =>
   defineOp({
     op,
+    domain,
     flow(f) {
-      const axes = f.axes(0)
-      const axis = positive(intAttribute(f.node, 'axis', f.opset >= 13 ? -1 : 1), axes.length)
-      const mixed = f.opset >= 13 ? [axes[axis]] : axes.slice(axis)
-      for (const a of mixed) f.freeze(a, `${op} mixes along it`)
-      return [{ axes: axes.map((a) => ({ atoms: a.atoms, zero: false })) }]
+      const added = [0, ...skips].filter((i) => f.inputs[i]).map((i) => f.axes(i))
+      const axes = broadcast(f, added, 'all')
+      const first = positive(intAttribute(f.node, 'axis', -1), axes.length)
+      const parameters = f.inputs.flatMap((v, i) => (v && i > 0 && !skips.includes(i) ? v.axes : []))
+      f.freeze([...axes.slice(first), ...parameters], 'a normalisation takes its statistics over it')
+      const y = axes.map((a) => withZero(a, false))
+      const statistics = y.map((a, i) => (i < first ? a : one(f)))
+      return f.node.outputs.map((_, i) => ({ axes: i === 0 ? y : i === 3 ? axes : statistics }))
     },
     macs: noMacs,
   })
 
-export const softmaxes = ['Softmax', 'LogSoftmax', 'Hardmax'].map(softmaxLike)
+export const layerNorms = [
+  layerNorm('LayerNormalization', []),
+  layerNorm('RMSNormalization', []),
+  layerNorm('SimplifiedLayerNormalization', []),
+  layerNorm('SkipLayerNormalization', [1, 4], MICROSOFT),
+  layerNorm('SkipSimplifiedLayerNormalization', [1, 3], MICROSOFT),
+]

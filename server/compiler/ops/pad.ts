@@ -1,5 +1,5 @@
 import { floatAttribute, int64s, intsAttribute, numbersOf, stringAttribute } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, type Kept, noMacs, positive } from './define.js'
+import { type Axis, defineOp, type FlowContext, type Kept, noMacs, positive, withZero } from './define.js'
 
 /** Adds indices at both ends. A padded axis that is pruned pads by what stays of the added ones. */
 export const pad = defineOp({
@@ -13,7 +13,7 @@ export const pad = defineOp({
     const padded = (given ?? [...before.keys()]).map((a) => positive(a, rank))
     const constantMode = stringAttribute(f.node, 'mode', 'constant') === 'constant'
     const zero = constantMode && padValue(f) === 0
-    const axes = before.map((a): Axis => ({ atoms: a.atoms, zero: a.zero }))
+    const axes = [...before]
     const ends: { k: number; added: Axis }[] = []
     padded.forEach((axis, k) => {
       const [start, end] = [amounts[k], amounts[k + padded.length]]
@@ -31,7 +31,7 @@ export const pad = defineOp({
     // Padding elsewhere writes its value at a removed index too.
     const filled = ends.length > 0 && !zero
     f.onPrune((kept, node) => writeAmounts(f, amounts, ends, kept, node))
-    return [{ axes: filled ? axes.map((a) => ({ atoms: a.atoms, zero: false })) : axes }]
+    return [{ axes: filled ? axes.map((a) => withZero(a, false)) : axes }]
   },
   macs: noMacs,
 })

@@ -10,7 +10,7 @@ const pool = (op: string) =>
 
 function pooled(f: FlowContext, output: number): Axis[] {
   const [n, c, ...positions] = f.axes(0)
-  for (const a of positions) f.freeze(a, 'pooling mixes positions')
+  f.freeze(positions, 'pooling mixes positions')
   const sizes = f.outputDims(output).slice(2)
   // A second output holds indices into the whole input: they would shift.
   if (output > 0) f.freeze(c, 'positions of its maxima are counted across channels')

@@ -1,5 +1,5 @@
 import { intAttribute, intsAttribute } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, noMacs, positive } from './define.js'
+import { type Axis, defineOp, type FlowContext, noMacs, one, positive, withZero } from './define.js'
 
 /** Which axes a reduction takes: from an attribute or, since opset 18 (ReduceSum: 13), from an input. */
 function reducedAxes(f: FlowContext): Set<number> {
@@ -21,8 +21,8 @@ const reduction = (op: string, { sums, keepsZero }: { sums: boolean; keepsZero: 
       for (const i of reduced) if (!sums || !axes[i].zero) f.freeze(axes[i], `${op} over it would change`)
       const keep = intAttribute(f.node, 'keepdims', 1) === 1
       const out = axes.flatMap((a, i): Axis[] => {
-        if (!reduced.has(i)) return [{ atoms: a.atoms, zero: a.zero && keepsZero }]
-        return keep ? [f.fixed(1, 'a size of one')] : []
+        if (!reduced.has(i)) return [withZero(a, a.zero && keepsZero)]
+        return keep ? [one(f)] : []
       })
       return [{ axes: out }]
     },
@@ -48,8 +48,8 @@ const argument = (op: string) =>
       f.freeze(axes[axis], `${op} counts along it`)
       const keep = intAttribute(f.node, 'keepdims', 1) === 1
       const out = axes.flatMap((a, i): Axis[] => {
-        if (i !== axis) return [{ atoms: a.atoms, zero: false }]
-        return keep ? [f.fixed(1, 'a size of one')] : []
+        if (i !== axis) return [withZero(a, false)]
+        return keep ? [one(f)] : []
       })
       return [{ axes: out }]
     },

@@ -1,9 +1,10 @@
-import { type Axis, defineOp, type FlowContext, noMacs } from './define.js'
+import { type Axis, defineOp, noMacs } from './define.js'
 
 /** Positions are interpolated; a dimension whose size stays goes through. */
 const resample = (op: string, sizesInput: number) =>
   defineOp({
     op,
+    sizes: [sizesInput],
     flow(f) {
       const before = f.axes(0)
       const axes = f.outputDims().map((size, i): Axis => {
@@ -11,7 +12,7 @@ const resample = (op: string, sizesInput: number) =>
         f.freeze(before[i], `${op} changes its size`)
         return f.fixed(size, `${op} makes its size`)
       })
-      for (const i of [1, 2]) freezeAll(f, i)
+      for (const i of [1, 2]) f.freeze(f.inputs[i]?.axes ?? [], 'scales and regions')
       if (f.node.inputs[sizesInput]) {
         axes.forEach((axis, i) => {
           f.sizes(f.inputs[sizesInput]?.origins?.[i], axis)
@@ -21,10 +22,6 @@ const resample = (op: string, sizesInput: number) =>
     },
     macs: noMacs,
   })
-
-const freezeAll = (f: FlowContext, i: number) => {
-  for (const a of f.inputs[i]?.axes ?? []) f.freeze(a, 'scales and regions')
-}
 
 export const resize = resample('Resize', 3)
 export const upsample = resample('Upsample', Number.POSITIVE_INFINITY)

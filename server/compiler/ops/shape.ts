@@ -1,9 +1,10 @@
 import { intAttribute, numbersOf, tensorAttribute } from '../graph/index.js'
-import { defineOp, type FlowContext, type Flowing, noMacs, positive } from './define.js'
+import { defineOp, type FlowContext, type Flowing, noMacs, one, positive } from './define.js'
 
 /** The sizes of x's dimensions, each known by the axis it counts. */
 export const shape = defineOp({
   op: 'Shape',
+  sizes: [0],
   flow(f) {
     const axes = f.axes(0)
     const end = intAttribute(f.node, 'end', axes.length)
@@ -24,12 +25,13 @@ export const shape = defineOp({
 /** A constant of the shape that its input holds: constant sizes follow the axes they make. */
 export const constantOfShape = defineOp({
   op: 'ConstantOfShape',
+  sizes: [0],
   flow(f) {
     const value = tensorAttribute(f.node, 'value')
     const zero = !value || numbersOf(value)[0] === 0
     const origins = f.inputs[0]?.origins
     const axes = f.outputDims().map((size, i) => {
-      if (size === 1) return f.fixed(1, 'a size of one')
+      if (size === 1) return one(f)
       const axis = f.fresh(size, zero)
       f.sizes(origins?.[i], axis)
       return axis
@@ -43,14 +45,14 @@ const through = (f: FlowContext): Flowing => ({ axes: f.axes(0), origins: f.inpu
 
 /** Operators that hand their input on, elements and all. */
 export const identities = ['Identity', 'Cast', 'CastLike'].map((op) =>
-  defineOp({ op, flow: (f) => [through(f)], macs: noMacs }),
+  defineOp({ op, sizes: [0], flow: (f) => [through(f)], macs: noMacs }),
 )
 
 /** A number counted from sizes: it stays right only if those sizes do. */
 export const size = defineOp({
   op: 'Size',
   flow(f) {
-    for (const a of f.axes(0)) f.freeze(a, 'its elements are counted')
+    f.freeze(f.axes(0), 'its elements are counted')
     return [{ axes: [] }]
   },
   macs: noMacs,

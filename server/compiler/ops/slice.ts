@@ -1,9 +1,10 @@
 import { int64s, intAttribute, intsAttribute, tensor } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, type Flowing, noMacs, positive } from './define.js'
+import { type Axis, defineOp, type FlowContext, type Flowing, noMacs, positive, withZero } from './define.js'
 
 /** Ranges along some axes. Where an axis is pruned, its constant bounds follow; a stride there leaves it whole. */
 export const slice = defineOp({
   op: 'Slice',
+  sizes: [0, 1, 2],
   flow(f) {
     const before = f.axes(0)
     const { starts, ends, axes, steps } = ranges(f)
@@ -15,6 +16,12 @@ export const slice = defineOp({
       const whole = chosen.length === from.atoms.length && steps[k] === 1
       if (!whole && steps[k] !== 1) f.freeze(from, 'a slice takes every other index')
       if (!whole && !isStatic(f)) f.freeze(from, "a slice's bounds are computed")
+      const [start, end] = [f.inputs[1]?.origins?.[k], f.inputs[2]?.origins?.[k]]
+      if (start?.from === 'axis') f.freeze(start.axis, 'its size bounds a slice')
+      if (end?.from === 'axis') {
+        if (whole) f.sizes(end, from)
+        else f.freeze(end.axis, 'its size bounds a slice')
+      }
       if (whole) return { k, from, first: 0, last: from.atoms.length, whole }
       out[axis] = f.pick(from, chosen)
       return { k, from, first: chosen[0], last: chosen[chosen.length - 1] + 1, whole }
@@ -91,6 +98,7 @@ function write(
 /** Indices along `axis`. Constant ones follow what stays; computed ones leave the axis whole. */
 export const gather = defineOp({
   op: 'Gather',
+  sizes: [0],
   flow(f) {
     const before = f.axes(0)
     const axis = positive(intAttribute(f.node, 'axis', 0), before.length)
@@ -117,8 +125,8 @@ export const gather = defineOp({
           node.input(1, tensor('int64', [], BigInt64Array.of(BigInt(stays.indexOf(chosen[0])))))
       })
     } else {
-      f.freeze(from, 'it is indexed by computed numbers')
-      middle = indices.map((a) => ({ atoms: a.atoms, zero: false }))
+      f.freeze(from, constant ? 'it is indexed by a table' : 'it is indexed by computed numbers')
+      middle = indices.map((a) => withZero(a, false))
     }
     const origins = f.inputs[0]?.origins
     return [
