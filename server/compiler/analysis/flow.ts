@@ -135,6 +135,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
         const held = n.inputs[i] ? graph.constant(n.inputs[i]) : undefined
         return held ? numbersOf(held) : shapes.integers.get(n.inputs[i])
       },
+      results: () => shapes.integers.get(n.outputs[0]),
       same(a, b) {
         if (a.atoms.length !== b.atoms.length)
           decline(`dimensions of ${a.atoms.length} and ${b.atoms.length} should agree`)

@@ -51,6 +51,8 @@ export interface FlowContext {
   constant(i: number): Tensor | undefined
   /** Elements of a small integer input: of a constant, or as they were in the run. */
   integers(i: number): readonly number[] | undefined
+  /** Elements of output 0, if it is a small integer value, as they were in the run. */
+  results(): readonly number[] | undefined
 
   /** Declares that the axes, of one size, agree index by index: those indices live or die together. */
   same(a: Axis, b: Axis): void

@@ -1,5 +1,13 @@
 import { intAttribute, numbersOf } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, noMacs, one, withZero } from './define.js'
+import {
+  type Axis,
+  defineOp,
+  type FlowContext,
+  noMacs,
+  type Origin,
+  one,
+  withZero,
+} from './define.js'
 
 /**
  * Broadcasts operands as numpy does and joins the dimensions they share. `zero` says when an index of the result
@@ -95,10 +103,30 @@ export const where = defineOp({
   flow(f) {
     const values = broadcast(f, [f.axes(1), f.axes(2)], 'all')
     const axes = broadcast(f, [values, f.axes(0)], 'any')
-    return [{ axes: axes.map((a, i) => withZero(a, zeroLike(values, i - axes.length))) }]
+    return [
+      {
+        axes: axes.map((a, i) => withZero(a, zeroLike(values, i - axes.length))),
+        origins: chosenOrigins(f, axes),
+      },
+    ]
   },
   macs: noMacs,
 })
+
+/** Of a vector of sizes, each element keeps the origin of the operand that the run chose for it. */
+function chosenOrigins(f: FlowContext, axes: readonly Axis[]): readonly Origin[] | undefined {
+  const chosen = f.results()
+  if (!chosen || axes.length !== 1) return undefined
+  return chosen.map((value, i): Origin => {
+    const operands = [1, 2].flatMap((input) => {
+      const held = f.integers(input)
+      const at = held?.length === 1 ? 0 : i
+      return held?.[at] === value ? [f.inputs[input]?.origins?.[at] ?? { from: 'computed' as const }] : []
+    })
+    // Where both hold the same number, nothing says which one it was.
+    return operands.length === 1 ? operands[0] : { from: 'computed' }
+  })
+}
 
 /** Slopes broadcast to x; f(0) = 0. */
 export const pRelu = defineOp({

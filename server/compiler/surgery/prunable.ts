@@ -12,6 +12,7 @@ import { type Graph, numbersOf } from '../graph/index.js'
 import { gatherMoves } from './gather-moves.js'
 import { removeUnits, touched } from './remove-units.js'
 import { rejoinConstants, type Separated, separateConstants } from './separate-constants.js'
+import { sizedByData } from './sized-by-data.js'
 
 /** A network with everything that pruning has to know about it. */
 export interface Prunable {
@@ -52,9 +53,17 @@ export async function verifyShapes(
 ): Promise<Shapes> {
   const expected = coupling.dims(removed)
   const shapes = await captureShapes(graph, coupling.shapes.inputs)
+  const free = sizedByData(graph)
   for (const [name, real] of shapes.dims) {
     const said = expected.get(name)
-    if (said && !graph.constant(name) && `${said}` !== `${real}`) {
+    const before = coupling.shapes.dims.get(name)
+    const agrees =
+      `${said}` === `${real}` ||
+      // Sizes that pruning leaves alone may still be others, where they depend on the weights.
+      (free.has(name) &&
+        said?.length === real.length &&
+        said.every((s, d) => s === real[d] || s === before?.[d]))
+    if (said && !graph.constant(name) && !agrees) {
       throw new EspalierError(
         'INTERNAL',
         `after pruning '${name}' has the shape [${real}] where [${said}] was expected; nothing was written`,
