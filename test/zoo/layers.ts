@@ -1,3 +1,4 @@
+import { int64s } from '@espalier/server/compiler/graph/index.js'
 import type { ConvOptions, Net } from './net.js'
 
 /** An architecture: a network with random weights, small by default, in the structure of its paper. */
@@ -87,6 +88,18 @@ export const view = (n: Net, x: string, ...sizes: readonly (number | string)[]):
           { axis: 0 },
         ),
   ])
+
+/** x.expand(…), −1 keeping a size, with the arithmetic that PyTorch's exporter puts before Expand. */
+export function expand(n: Net, x: string, ...sizes: readonly (number | string)[]): string {
+  const wanted = n.op(
+    'Concat',
+    sizes.map((s) => (typeof s === 'number' ? n.ints([s]) : s)),
+    { axis: 0 },
+  )
+  const ones = n.op('ConstantOfShape', [n.ints([sizes.length])], { value: int64s([1]) })
+  const kept = n.op('Equal', [wanted, n.op('Mul', [ones, n.int(-1)])])
+  return n.op('Expand', [x, n.op('Where', [kept, ones, wanted])])
+}
 
 export const transpose = (n: Net, x: string, ...perm: readonly number[]): string =>
   n.op('Transpose', [x], { perm })

@@ -93,7 +93,7 @@ export class Net {
   ): string[] {
     const id = this.#count++
     const names = Array.from({ length: outputs }, (_, i) => `${op}${id}${outputs > 1 ? `_${i}` : ''}`)
-    this.#nodes.push(node(op, inputs, names, attributes, { name: `${op}${id}`, domain }))
+    this.#nodes.push(node(op, [...inputs], names, attributes, { name: `${op}${id}`, domain }))
     return names
   }
 

@@ -1,13 +1,5 @@
 import { intAttribute, numbersOf } from '../graph/index.js'
-import {
-  type Axis,
-  defineOp,
-  type FlowContext,
-  noMacs,
-  type Origin,
-  one,
-  withZero,
-} from './define.js'
+import { type Axis, defineOp, type FlowContext, noMacs, type Origin, one, withZero } from './define.js'
 
 /**
  * Broadcasts operands as numpy does and joins the dimensions they share. `zero` says when an index of the result
