@@ -50,11 +50,11 @@ export class Model {
    * in the place of `name`.
    */
   replaced(values: ReadonlyMap<string, Constant>): Uint8Array {
-    const own = new Map<string, string>()
+    const own = new Map<string, Set<string>>()
     const extra = [...values].flatMap(([name, c]) => {
       if (this.constants().has(name)) return []
       const { constant, output } = split(name)
-      own.set(output, constant)
+      own.set(output, (own.get(output) ?? new Set()).add(constant))
       return [
         create(NodeProtoSchema, {
           opType: 'Constant',
@@ -73,14 +73,12 @@ export class Model {
       node: [
         ...extra,
         ...this.graph.node.map((n) => {
-          const constant = n.output.map((o) => own.get(o)).find((c) => c !== undefined)
           const output = n.output.find((o) => own.has(o))
+          const shared = output === undefined ? undefined : own.get(output)
           const c = n.opType === 'Constant' ? values.get(n.output[0]) : undefined
           return {
             ...n,
-            input: n.input.map((i) =>
-              constant !== undefined && i === constant ? `${constant}@${output}` : i,
-            ),
+            input: n.input.map((i) => (shared?.has(i) ? `${i}@${output}` : i)),
             attribute: c
               ? n.attribute.map((a) => (a.name === 'value' ? { ...a, t: encode(c, '') } : a))
               : n.attribute,

@@ -1,7 +1,8 @@
 import type { Graph, Node, Tensor } from '../graph/index.js'
-import { elementCount } from '../graph/index.js'
+import { cutEdges, elementCount } from '../graph/index.js'
 import type { Axis, Kept } from '../ops/index.js'
 import type { Atoms, Reason } from './atoms.js'
+import { type Block, blocksOf, edgesOf } from './blocks.js'
 import { type Edit, flow } from './flow.js'
 import { constants, type Shapes } from './shapes.js'
 
@@ -12,7 +13,7 @@ export interface Slice {
   readonly indices: readonly number[]
 }
 
-/** The smallest thing that pruning can remove: all these slices go together. */
+/** The smallest thing that pruning can remove: all these slices go together. Zeroing them is removing it. */
 export interface Unit {
   readonly id: number
   readonly slices: readonly Slice[]
@@ -44,6 +45,8 @@ export interface Coupling {
   readonly graph: Graph
   readonly shapes: Shapes
   readonly groups: readonly Group[]
+  /** Residual branches: units, too, that go as a whole. They are in no group. */
+  readonly blocks: readonly Block[]
   readonly whole: readonly Whole[]
   /** Axes of every value and constant. */
   readonly axes: ReadonlyMap<string, readonly Axis[]>
@@ -53,8 +56,10 @@ export interface Coupling {
   readonly neverZero: ReadonlySet<string>
   /** What stays of each axis once these units are gone. */
   kept(removed: Iterable<Unit>): Kept
-  /** Dimensions of every value and constant once these units are gone. */
+  /** Dimensions of every value and constant once these units are gone; also of what goes with blocks among them. */
   dims(removed: Iterable<Unit>): Map<string, number[]>
+  /** The graph without the blocks among these units, nothing sliced: what `dims` counts for. */
+  without(removed: Iterable<Unit>): Graph
 }
 
 /** Finds the units of a graph whose constants have one consumer each (see `separateConstants`). */
@@ -77,6 +82,7 @@ export function couple(graph: Graph, shapes: Shapes): Coupling {
     graph,
     shapes,
     groups,
+    blocks: blocksOf(graph, shapes),
     whole: wholeOf(graph, used, axes, atoms),
     axes,
     edits,
@@ -87,6 +93,7 @@ export function couple(graph: Graph, shapes: Shapes): Coupling {
       const k = kept(removed)
       return new Map([...axes].map(([name, list]) => [name, list.map((a) => k.count(a))]))
     },
+    without: (removed) => cutEdges(graph, edgesOf(removed)),
   }
 }
 

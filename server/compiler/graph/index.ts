@@ -1,3 +1,4 @@
+export { cutEdges, type Edge, nodesNeeded } from './cut.js'
 export { type Dim, Graph, type GraphParts, type Value } from './graph.js'
 export { shortened } from './names.js'
 export * from './node.js'

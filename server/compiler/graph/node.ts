@@ -95,9 +95,9 @@ export const intsAttribute = (n: Node, key: string): readonly number[] | undefin
   read(n, key, 'ints')?.value
 export const tensorAttribute = (n: Node, key: string): Tensor | undefined => read(n, key, 'tensor')?.value
 
+/** Outer values that the node's subgraphs read. */
+export const captures = (n: Node): string[] =>
+  [...n.attributes.values()].flatMap((a) => (a.type === 'graph' ? a.captures : []))
+
 /** Every value the node reads, those captured by its subgraphs included; absent inputs left out. */
-export function reads(n: Node): string[] {
-  const names = n.inputs.filter((i) => i !== '')
-  for (const a of n.attributes.values()) if (a.type === 'graph') names.push(...a.captures)
-  return names
-}
+export const reads = (n: Node): string[] => [...n.inputs.filter((i) => i !== ''), ...captures(n)]

@@ -14,7 +14,8 @@ const map = (op: string, keepsZero: boolean | ((f: FlowContext) => boolean), dom
     macs: noMacs,
   })
 
-const zeroAtZeroNames = [
+/** Functions of each element by itself with f(0) = 0. */
+export const keepingZero = [
   'Abs',
   'Asin',
   'Asinh',
@@ -48,7 +49,7 @@ const zeroAtZeroNames = [
 ]
 
 export const zeroAtZero = [
-  ...zeroAtZeroNames.map((op) => map(op, true)),
+  ...keepingZero.map((op) => map(op, true)),
   ...['Gelu', 'QuickGelu'].map((op) => map(op, true, MICROSOFT)),
 ]
 
@@ -58,7 +59,7 @@ export const elsewhereAtZero = ['Acos', 'BitwiseNot', 'Cos', 'Cosh', 'Exp', 'Not
 
 /** Whether an activation that a fused operator names keeps zero at zero, whatever its parameters. */
 export const keepsZero = (activation: string): boolean =>
-  activation === '' || zeroAtZeroNames.includes(activation)
+  activation === '' || keepingZero.includes(activation)
 
 /** Of x + bias, where a bias is given. */
 export const biasedActivations = ['BiasGelu', 'FastGelu'].map((op) =>

@@ -1,5 +1,6 @@
 import type { Graph, Node, Tensor } from '../graph/index.js'
 import type { GradientRule } from './gradients/index.js'
+import type { ZeroRule } from './zeros.js'
 
 /**
  * One dimension of a value as coupling sees it: an atom for each index. Indices with one atom live or die
@@ -103,6 +104,8 @@ export interface OpDefinition {
   readonly sizes?: readonly number[]
   /** Multiply–accumulates of one run; 0 for what only moves or maps elements. */
   readonly macs: (c: CostContext) => number
+  /** Kept apart in `zeros.ts`; absent where the output is never zero for certain. */
+  readonly zeros?: ZeroRule
   /** Kept apart in `gradients/`; absent where training cannot go through the operator. */
   readonly gradient?: GradientRule
 }

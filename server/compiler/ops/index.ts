@@ -19,9 +19,11 @@ import * as sampling from './sampling.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
 import * as whole from './whole.js'
+import { zeroRules } from './zeros.js'
 
 export * from './define.js'
 export { Builder, TRAINING_OPSET, tapsOf, type Window, windowOf } from './gradients/index.js'
+export type { NodeFacts, ZeroRule, ZeroSets } from './zeros.js'
 
 const families = [
   activation,
@@ -51,7 +53,11 @@ export const operators: readonly OpDefinition[] = families.flatMap((family) =>
   Object.values(family as Readonly<Record<string, unknown>>)
     .flat()
     .filter(isDefinition)
-    .map((o) => (o.domain === '' ? { ...o, gradient: gradientRules[o.op] } : o)),
+    .map((o) => ({
+      ...o,
+      gradient: o.domain === '' ? gradientRules[o.op] : undefined,
+      zeros: zeroRules[o.domain === '' ? o.op : `${o.domain}.${o.op}`],
+    })),
 )
 
 const key = (domain: string, op: string) => `${domain}:${op}`

@@ -21,7 +21,10 @@ export interface Prunable {
   readonly separated: Separated
 }
 
-/** Kept indices by constant, then by dimension: what pruning did, in the original file's names. */
+/**
+ * Kept indices by constant, then by dimension: what pruning did, in the original file's names. Where a block went,
+ * nothing is kept of the constants whose zeros make its branch zero; others that only it read are not in the file.
+ */
 export type Plan = Record<string, Record<string, number[]>>
 
 /**
@@ -75,9 +78,11 @@ export async function verifyShapes(
 
 /** A constant used by several nodes is named once if all its copies lose the same, else `name@output` of each consumer. */
 export function planOf({ coupling, separated }: Prunable, removed: Iterable<Unit>): Plan {
-  const kept = coupling.kept(removed)
+  const gone = [...removed]
+  const left = coupling.without(gone)
   const entries = new Map<string, Record<string, number[]>>()
-  for (const [name, , positions] of touched(coupling, kept)) {
+  for (const [name, , positions] of touched(coupling, gone)) {
+    if (left.uses(name) === 0 && !positions.some((p) => p?.length === 0)) continue
     entries.set(name, Object.fromEntries(positions.flatMap((p, d) => (p ? [[String(d), p]] : []))))
   }
   const copies = new Map<string, string[]>()

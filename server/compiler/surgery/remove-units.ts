@@ -1,12 +1,12 @@
-import type { Coupling, Unit } from '../analysis/index.js'
-import { type Graph, type Node, node, type Tensor, withAttributes } from '../graph/index.js'
+import { type Coupling, edgesOf, isBlock, type Unit } from '../analysis/index.js'
+import { cutEdges, type Graph, type Node, node, type Tensor, withAttributes } from '../graph/index.js'
 import type { Kept, NodeEdit } from '../ops/index.js'
 import { constantNode } from './separate-constants.js'
 import { sliceTensor, zeroOutside } from './tensors.js'
 
 /**
  * The coupled graph without these units: constants sliced, sizes and attributes that counted them rewritten,
- * annotations that no longer hold dropped. The same object if nothing was removed.
+ * blocks cut out, annotations that no longer hold dropped. The same object if nothing was removed.
  */
 export function removeUnits(coupling: Coupling, removed: Iterable<Unit>): Graph {
   const { graph } = coupling
@@ -14,7 +14,7 @@ export function removeUnits(coupling: Coupling, removed: Iterable<Unit>): Graph 
   if (gone.size === 0) return graph
   const kept = coupling.kept(gone)
   const constants = new Map<string, Tensor>()
-  for (const [name, t, positions] of touched(coupling, kept)) constants.set(name, sliceTensor(t, positions))
+  for (const [name, t, positions] of touched(coupling, gone)) constants.set(name, sliceTensor(t, positions))
   for (const [name, elements] of coupling.elements) {
     const t = graph.constant(name)
     if (!t) continue
@@ -29,27 +29,37 @@ export function removeUnits(coupling: Coupling, removed: Iterable<Unit>): Graph 
     if (changed) constants.set(name, { dtype: t.dtype, dims: t.dims, data })
   }
   const edited = graph.nodes.flatMap((n) => edit(graph, n, coupling, kept, constants))
-  return replaceConstants(graph.with({ nodes: edited, values: stillTrue(coupling, kept) }), constants)
+  const sliced = replaceConstants(graph.with({ nodes: edited, values: stillTrue(coupling, kept) }), constants)
+  return cutEdges(sliced, edgesOf(gone))
 }
 
 /** The same graph, every weight of these units zero: what the pruned graph must compute. */
 export function zeroUnits(coupling: Coupling, removed: Iterable<Unit>): Graph {
-  const kept = coupling.kept(removed)
   const constants = new Map<string, Tensor>()
-  for (const [name, t, positions] of touched(coupling, kept)) {
+  for (const [name, t, positions] of touched(coupling, removed)) {
     if (!coupling.neverZero.has(name)) constants.set(name, zeroOutside(t, positions))
   }
   return replaceConstants(coupling.graph, constants)
 }
 
-/** Constants that lose indices, with what stays along each dimension (null: all). */
-export function* touched(coupling: Coupling, kept: Kept): Generator<[string, Tensor, (number[] | null)[]]> {
-  const { graph, axes } = coupling
-  for (const name of new Set(coupling.groups.flatMap((g) => g.tensors))) {
+/**
+ * Constants that lose indices, with what stays along each dimension (null: all). Of those whose zeros are a block's,
+ * nothing stays along the first.
+ */
+export function* touched(
+  coupling: Coupling,
+  removed: Iterable<Unit>,
+): Generator<[string, Tensor, (number[] | null)[]]> {
+  const { graph, axes, groups } = coupling
+  const gone = [...removed]
+  const kept = coupling.kept(gone)
+  const ofBlocks = new Set(gone.filter(isBlock).flatMap((b) => b.slices.map((s) => s.tensor)))
+  for (const name of new Set([...groups.flatMap((g) => g.tensors), ...ofBlocks])) {
     const t = graph.constant(name)
     const own = axes.get(name)
     if (!t || !own) continue
-    const positions = own.map((a) => {
+    const positions = own.map((a, d) => {
+      if (d === 0 && ofBlocks.has(name)) return []
       const stays = kept.indices(a)
       return stays.length === a.atoms.length ? null : stays
     })

@@ -47,6 +47,7 @@ export function rejoinConstants(graph: Graph, originals: Separated['originals'])
   for (const [original, names] of copies) {
     const tensors = names.flatMap((name) => graph.constant(name) ?? [])
     const now = tensors[0]
+    if (!now) continue
     const unread = !read.has(original) && !graph.isOutput(original)
     if (tensors.every((t) => equal(t, now)) && (unread || equal(now, graph.constant(original)))) {
       for (const name of names) renamed.set(name, original)
