@@ -22,7 +22,8 @@ export const command: Define = (c) => {
 A group holds units that may be ranked against each other; a unit is the smallest thing pruning can remove:
 all the weights that have to go together. For each group: what one of its units frees when it goes alone, of
 the weights' bytes, of the multiply–accumulates and of the activations' peak. A unit that is not alive where
-memory peaks frees nothing there. What is left whole is listed with the operator that asks for it.
+memory peaks frees nothing there. A block is a residual branch, which can go as a whole because what it is added
+to passes it by. What is left whole is listed with the operator that asks for it.
 
   espalier inspect model.onnx
   espalier inspect model.onnx --all
@@ -35,7 +36,7 @@ async function inspect(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const graph = await readModelFile(model)
   const { coupling } = await prunable(graph, options.shape)
-  const { dense, floor, groups, undescribed, peakAt } = explain(coupling)
+  const { dense, floor, groups, blocks, undescribed, peakAt } = explain(coupling)
   const wholeParams = coupling.whole.reduce((sum, w) => sum + sizeOf(coupling, w.tensor), 0)
   const result = {
     ...dense,
@@ -49,11 +50,12 @@ async function inspect(model: string, options: Options): Promise<void> {
     units: coupling.groups.reduce((n, g) => n + g.units.length, 0),
     /** Of the parameters: those in tensors that units slice. */
     prunableShare: dense.params > 0 ? 1 - wholeParams / dense.params : 0,
-    /** Of parameters and MACs: what goes when one unit is left in every group. */
+    /** Of parameters and MACs: what goes when one unit is left in every group, and no block. */
     prunableParamsShare: dense.params > 0 ? 1 - floor.params / dense.params : 0,
     prunableMacsShare: dense.macs > 0 ? 1 - floor.macs / dense.macs : 0,
     peakAt: peakAt.map((n) => n.name),
     groups,
+    blocks,
     unprunable: coupling.whole.map((w) => ({ ...w, params: sizeOf(coupling, w.tensor) })),
     undescribed,
   }
@@ -72,7 +74,7 @@ function countsOf(graph: Graph): Record<string, number> {
   return ops
 }
 
-interface Result extends Pick<Explanation, 'floor' | 'groups' | 'undescribed'> {
+interface Result extends Pick<Explanation, 'floor' | 'groups' | 'blocks' | 'undescribed'> {
   readonly params: number
   readonly macs: number
   readonly fileBytes: number
@@ -103,7 +105,7 @@ function describe(r: Result, all: boolean): string {
       MACs: whole(r.macs),
       file: show.bytes(r.fileBytes),
       'activations at their peak': r.peakAt.length > 0 ? `${peak}, at ${atMost(r.peakAt, 3)}` : peak,
-      'predicted memory': `${show.bytes(r.predictedRamBytes)}, ${show.bytes(r.floor.predictedRamBytes)} with one unit a group`,
+      'predicted memory': `${show.bytes(r.predictedRamBytes)}, ${show.bytes(r.floor.predictedRamBytes)} with one unit a group${r.blocks.length > 0 ? ' and no block' : ''}`,
       opset: r.opset,
       operators: Object.entries(r.ops)
         .sort(([, a], [, b]) => b - a)
@@ -111,10 +113,11 @@ function describe(r: Result, all: boolean): string {
         .join(', '),
       prunable:
         `${show.percent(r.prunableParamsShare)} of the parameters and ${show.percent(r.prunableMacsShare)} of the MACs, ` +
-        `in ${r.units} units of ${r.groups.length} groups`,
+        `in ${r.units} units of ${r.groups.length} groups${r.blocks.length > 0 ? ` and ${r.blocks.length} blocks` : ''}`,
     }),
     '',
     ...groupsTable(r.groups, all),
+    ...blocksTable(r.blocks, all),
     ...wholeTable(r.unprunable, all),
     ...undescribedLines(r.undescribed),
     '',
@@ -152,6 +155,27 @@ function groupsTable(groups: Result['groups'], all: boolean): string[] {
     lowering === 0
       ? 'No single unit lowers the peak of the activations: it is reached where none is alive, or at several nodes.'
       : `Units of ${lowering} of ${groups.length} groups lower the peak of the activations when they go alone.`,
+    '',
+  ]
+}
+
+/** The residual branches, in the network's order. */
+function blocksTable(blocks: Result['blocks'], all: boolean): string[] {
+  if (blocks.length === 0) return []
+  const { shown, more } = cut(blocks, all)
+  const holds = (b: Result['blocks'][number]) =>
+    Object.entries(b.ops)
+      .sort(([, x], [, y]) => y - x)
+      .map(([op, n]) => (n > 1 ? `${n} ${op}` : op))
+  return [
+    table(shown, [
+      ['block added by', (b) => shortened(b.label, 40)],
+      ['with', (b) => atMost(holds(b), 4)],
+      ['bytes', (b) => show.bytes(b.bytes)],
+      ['MACs', (b) => whole(b.macs)],
+      ['peak', (b) => (b.peakBytes > 0 ? show.bytes(b.peakBytes) : null)],
+    ]),
+    ...more,
     '',
   ]
 }

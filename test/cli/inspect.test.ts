@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import type { Graph } from '@espalier/server/compiler/graph/index.js'
 import { writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import t, { type Test } from 'tap'
-import { Net, plain } from '../zoo/index.js'
+import { invertedResidual, Net, plain } from '../zoo/index.js'
 
 const execute = promisify(execFile)
 
@@ -35,6 +35,21 @@ t.test('inspect --json explains groups, shares, and what is left whole', async (
   t.equal(result.prunableParamsShare, 1 - result.floor.params / result.params)
   t.match(result.unprunable, [{ tensor: 'w16', reason: /the network's output/ }])
   t.same(result.undescribed, [])
+})
+
+t.test('blocks are listed with what goes with them and what that frees', async (t) => {
+  const graph = invertedResidual()
+  const result = JSON.parse(await inspect(t, graph, '--json'))
+  t.equal(result.blocks.length, 1)
+  const [{ tensors, ops, ...block }] = result.blocks
+  t.same(ops, {
+    ...{ Conv: 5, BatchNormalization: 1, Add: 1, Clip: 1, Mul: 2, Div: 1, HardSwish: 1, Relu: 1 },
+    ...{ GlobalAveragePool: 1, HardSigmoid: 1 },
+  })
+  t.equal(block.macs, 64 * (6 * 12 + 12 * 9 + 12 * 6) + 2 * 12 * 4, 'MACs of its convolutions')
+  t.match(block, { label: /^Add/, from: /^Div/, bytes: Number, peakBytes: Number, ramBytes: Number })
+  t.equal(tensors.length, 2, 'weights and bias of the last convolution')
+  t.match(await inspect(t, graph), /^block added by[\s\S]*^Add\d+ .*5 Conv, 2 Mul/m)
 })
 
 t.test('a long list of groups is cut, and --all shows it', async (t) => {

@@ -1,6 +1,7 @@
 import type { Node } from '../graph/index.js'
 import { opFor } from '../ops/index.js'
 import type { Coupling, Slice } from './coupling.js'
+import { type BlockExplained, blocksExplained } from './explain-blocks.js'
 import { freedByUnit } from './freed.js'
 import { buffersOf, liveBytes } from './liveness.js'
 import { type Footprint, footprintOf } from './memory.js'
@@ -34,9 +35,10 @@ export interface Undescribed {
 
 export interface Explanation {
   readonly dense: Footprint
-  /** With one unit left in every group: what pruning units cannot go below. */
+  /** With one unit left in every group and no block: what pruning units cannot go below. */
   readonly floor: Footprint
   readonly groups: readonly GroupExplained[]
+  readonly blocks: readonly BlockExplained[]
   readonly undescribed: readonly Undescribed[]
   /** Nodes at which as many bytes of activations are alive as at the peak. */
   readonly peakAt: readonly Node[]
@@ -44,17 +46,17 @@ export interface Explanation {
 
 /** What can go of a network, what that is and what it would free; what nobody described. */
 export function explain(coupling: Coupling): Explanation {
-  const { graph, shapes, groups } = coupling
+  const { graph, shapes, groups, blocks } = coupling
   const reach = reachOf(coupling)
   const freed = freedByUnit(coupling, reach)
   const words = wordsOf(coupling, reach)
   const dims = coupling.dims([])
-  const oneEach = groups.flatMap((g) => g.units.slice(1))
+  const least = [...groups.flatMap((g) => g.units.slice(1)), ...blocks]
   const live = liveBytes(buffersOf(graph, dims), graph.nodes.length, dims)
   const peak = live.reduce((a, b) => Math.max(a, b), 0)
   return {
     dense: footprintOf(graph, dims, shapes),
-    floor: footprintOf(graph, coupling.dims(oneEach), shapes),
+    floor: footprintOf(coupling.without(least), coupling.dims(least), shapes),
     groups: groups.map(({ id, label, units, tensors }, g) => ({
       id,
       label,
@@ -69,6 +71,7 @@ export function explain(coupling: Coupling): Explanation {
       peakBytesPerUnit: freed[g].peakActivationBytes,
       ramBytesPerUnit: freed[g].predictedRamBytes,
     })),
+    blocks: blocksExplained(coupling),
     undescribed: graph.nodes
       .filter((n) => n.op !== 'Constant' && !opFor(n))
       .map((n) => ({ node: n.name, operator: n.domain ? `${n.domain}.${n.op}` : n.op })),

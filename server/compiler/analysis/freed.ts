@@ -19,12 +19,22 @@ export function freedByUnit(coupling: Coupling, reach: readonly Reach[] = reachO
       )
     const left = footprintOf(graph, dims, shapes)
     for (const [name, was] of before) dims.set(name, was)
-    return {
-      macs: dense.macs - left.macs,
-      params: dense.params - left.params,
-      weightBytes: dense.weightBytes - left.weightBytes,
-      peakActivationBytes: dense.peakActivationBytes - left.peakActivationBytes,
-      predictedRamBytes: dense.predictedRamBytes - left.predictedRamBytes,
-    }
+    return difference(dense, left)
   })
 }
+
+/** What each block frees when it goes alone, in their order. */
+export function freedByBlock(coupling: Coupling): Footprint[] {
+  const { graph, shapes, blocks } = coupling
+  const dims = coupling.dims([])
+  const dense = footprintOf(graph, dims, shapes)
+  return blocks.map((block) => difference(dense, footprintOf(coupling.without([block]), dims, shapes)))
+}
+
+const difference = (dense: Footprint, left: Footprint): Footprint => ({
+  macs: dense.macs - left.macs,
+  params: dense.params - left.params,
+  weightBytes: dense.weightBytes - left.weightBytes,
+  peakActivationBytes: dense.peakActivationBytes - left.peakActivationBytes,
+  predictedRamBytes: dense.predictedRamBytes - left.predictedRamBytes,
+})
