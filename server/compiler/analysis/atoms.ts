@@ -138,6 +138,8 @@ export class Atoms {
         else this.join(twin, root)
       }
     }
+    // A part may have turned out to be a composite itself, after what it is part of was expanded.
+    for (const list of parts.values()) if (list.some((p) => parts.has(p))) this.#changed = true
     this.#parts = parts
   }
 

@@ -1,5 +1,6 @@
 import type { Node } from '../graph/index.js'
 import * as activation from './activation.js'
+import * as attention from './attention.js'
 import * as concat from './concat.js'
 import * as conv from './conv.js'
 import type { OpDefinition } from './define.js'
@@ -13,8 +14,10 @@ import * as movement from './movement.js'
 import * as normalization from './normalization.js'
 import * as pad from './pad.js'
 import * as pool from './pool.js'
+import * as recurrent from './recurrent.js'
 import * as reduce from './reduce.js'
 import * as resize from './resize.js'
+import * as rotary from './rotary.js'
 import * as sampling from './sampling.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
@@ -27,6 +30,7 @@ export type { NodeFacts, ZeroRule, ZeroSets } from './zeros.js'
 
 const families = [
   activation,
+  attention,
   concat,
   conv,
   elementwise,
@@ -38,8 +42,10 @@ const families = [
   normalization,
   pad,
   pool,
+  recurrent,
   reduce,
   resize,
+  rotary,
   sampling,
   shape,
   slice,

@@ -4,14 +4,24 @@ import { prunable, pruned, verifyShapes, zeroUnits } from '@espalier/server/comp
 import t from 'tap'
 import { gapBetween } from '../../support/compare.js'
 import { Net } from '../../zoo/index.js'
+import { attention } from './examples/attending.js'
 import { linear } from './examples/linear.js'
 import { moving } from './examples/moving.js'
 import { normal } from './examples/normal.js'
 import { pointwise } from './examples/pointwise.js'
+import { recurrent } from './examples/recurrent.js'
 import { reducing } from './examples/reducing.js'
 import { type Examples, SIZE } from './examples/through.js'
 
-const examples: Examples = { ...linear, ...moving, ...normal, ...pointwise, ...reducing }
+const examples: Examples = {
+  ...attention,
+  ...recurrent,
+  ...linear,
+  ...moving,
+  ...normal,
+  ...pointwise,
+  ...reducing,
+}
 const nameOf = ({ op, domain }: OpDefinition) => (domain ? `${domain}.${op}` : op)
 
 t.test('every operator of the registry has an example', (t) => {
@@ -28,7 +38,7 @@ t.test('every operator of the registry has an example', (t) => {
 
 for (const name of Object.keys(examples)) {
   t.test(`${name}: removing channels around it equals zeroing them`, async (t) => {
-    for (const { graph, open } of examples[name]) {
+    for (const { graph, open, groups } of examples[name]) {
       const subject = await prunable(graph, { x: [2, 3, SIZE, SIZE] })
       const { coupling } = subject
       const first = [...graph.initializers.keys()][0]
@@ -38,6 +48,11 @@ for (const name of Object.keys(examples)) {
         open,
         `${open ? 'open' : 'left whole'}: ${coupling.whole.map((w) => w.reason)}`,
       )
+      if (groups)
+        t.same(
+          coupling.groups.map((g) => g.units.length).sort((a, b) => a - b),
+          groups,
+        )
       for (const seed of [1, 2]) {
         const removed = keepShare(coupling, criteria.random(coupling, { seed }), { share: 0.5 })
         const after = pruned(subject, removed)

@@ -8,6 +8,8 @@ export interface Example {
   readonly graph: Graph
   /** Whether the channels that go into the operator can be pruned. */
   readonly open: boolean
+  /** How many units each group has, ascending, where that is what the example is about. */
+  readonly groups?: readonly number[]
 }
 
 /** A convolution's channels, bent so that they are not negative, through the operator, into another convolution. */
@@ -19,6 +21,10 @@ export function through(
   const h = n.op('Relu', [n.conv(n.input('x', ['n', 3, SIZE, SIZE]), 3, CHANNELS)])
   return { graph: n.build(n.head(n.conv(rule(n, h), channels, 4, { k: 1 }), 4)), open }
 }
+
+/** Sizes of groups with that of the convolution after the operator. */
+export const withChannelsAfter = (groups: readonly number[]): readonly number[] =>
+  [...groups, 4].sort((a, b) => a - b)
 
 /** The same with channels last: h is [n, SIZE, SIZE, CHANNELS]. */
 export const channelsLast = (
