@@ -8,6 +8,7 @@ import {
   encode,
   type Facts,
   facts,
+  newCredential,
   parse,
   type Report,
   reported,
@@ -17,7 +18,7 @@ import {
 import { publicKeyFrom, unseal } from '@espalier/shared/signing.js'
 import { type ParsedTopic, topic, topicFilter } from '@espalier/shared/topics.js'
 import type { Clock } from './clock.js'
-import type { Credential } from './credential.js'
+import { type Credential, keepRenewed } from './credential.js'
 import { Dispatch } from './dispatch.js'
 import { Documents } from './documents.js'
 import { Fetcher } from './fetch/fetcher.js'
@@ -115,6 +116,7 @@ export class Agent {
         topic('reportsAck', { device }),
         topic('blocksData', { device }),
         topicFilter('command', { device }),
+        topic('credential', { device }),
         topic('servicePresence', {}),
       ],
       onMessage: (to, payload) => this.#receive(to, payload),
@@ -215,6 +217,9 @@ export class Agent {
       case 'command':
         this.#take('command', () => this.#obey(payload))
         break
+      case 'credential':
+        this.#take('credential', () => this.#isRenewed(payload))
+        break
       case 'reportsAck':
         this.#take('outbox', () => this.#dispatch.acknowledged(parse(reportsAck, payload)))
         break
@@ -227,8 +232,7 @@ export class Agent {
   #take(subject: Subject, take: () => void): void {
     try {
       take()
-      if (subject === 'desired' || subject === 'catalogue' || subject === 'command')
-        this.#status.clear(subject)
+      if (subject !== 'outbox' && subject !== 'service') this.#status.clear(subject)
     } catch (e) {
       const error = this.#status.fail(subject, diskError(e, this.#options.stateDir))
       this.#options.log(`${error.code}: ${error.message}`)
@@ -283,6 +287,23 @@ export class Agent {
     if (isNew && order.action === 'select') this.#keeper.reselect()
     const to = topic('commandAck', { device: credential.id, n: order.n })
     this.#publish(to, encode(commandAck, { n: order.n, done: true, error: null }))
+  }
+
+  /** A new password is on disk before it is used; the service forgets the old one once this device came with the new. */
+  #isRenewed(payload: Uint8Array): void {
+    const { credential, clock, stateDir, log } = this.#options
+    const { password, n, issuedAt } = unseal(newCredential, payload, {
+      keys: [publicKeyFrom(credential.servicePublicKey)],
+      now: clock.now(),
+      bound: { type: 'credential', device: credential.id },
+      atLeast: this.#ledger.highest('credential'),
+    })
+    if (n === this.#ledger.highest('credential')) return
+    const renewed = { ...credential, password, issuedAt }
+    keepRenewed(stateDir, renewed)
+    this.#ledger.accept('credential', n)
+    log('the service has given this device a new password; connecting with it')
+    this.#link.renew(renewed)
   }
 
   #keepReport(report: Report): void {

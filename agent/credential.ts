@@ -1,9 +1,11 @@
 import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import { publicKeyFrom } from '@espalier/shared/signing.js'
 import { parseBroker } from './net/socket.js'
+import { errnoOf, writeAtomic } from './store/files.js'
 
-/** What `espalier devices create` writes for one device. */
+/** What a device connects with: `espalier devices create` writes it, or `espalier-agent enrol`. */
 export interface Credential {
   readonly id: string
   readonly password: string
@@ -11,6 +13,8 @@ export interface Credential {
   readonly broker: string
   /** The service's Ed25519 key: 32 bytes in base64url. */
   readonly servicePublicKey: string
+  /** When the password was given, ms since 1970; the newer of two counts. */
+  readonly issuedAt?: number
 }
 
 const fields = ['id', 'password', 'broker', 'servicePublicKey'] as const
@@ -20,10 +24,8 @@ export function readCredential(path: string): Credential {
   const invalid = (why: string, cause?: unknown) =>
     new EspalierError(
       'CREDENTIAL_INVALID',
-      `credential ${path}: ${why}; make one with: espalier devices create`,
-      {
-        cause,
-      },
+      `credential ${path}: ${why}; get one with: espalier-agent enrol, or espalier devices create`,
+      { cause },
     )
   let value: unknown
   try {
@@ -45,3 +47,30 @@ export function readCredential(path: string): Credential {
   parseBroker(credential.broker)
   return credential
 }
+
+/** Writes a credential that only its owner can read. @throws a system error */
+export const writeCredential = (path: string, credential: Credential): void =>
+  writeAtomic(path, `${JSON.stringify(credential, null, 2)}\n`, 0o600)
+
+const renewedFile = (stateDir: string) => join(stateDir, 'credential.json')
+
+/**
+ * The credential of the file, or the one that the service has replaced it with since. The latter lies in the state
+ * directory, because the file may be where the agent must not write.
+ */
+export function currentCredential(path: string, stateDir: string): Credential {
+  const given = readCredential(path)
+  let renewed: Credential
+  try {
+    statSync(renewedFile(stateDir))
+    renewed = readCredential(renewedFile(stateDir))
+  } catch (e) {
+    if (errnoOf(e) === 'ENOENT') return given
+    throw e
+  }
+  const isOfIt = renewed.id === given.id && renewed.servicePublicKey === given.servicePublicKey
+  return isOfIt && (renewed.issuedAt ?? 0) > (given.issuedAt ?? 0) ? renewed : given
+}
+
+export const keepRenewed = (stateDir: string, credential: Credential): void =>
+  writeCredential(renewedFile(stateDir), credential)

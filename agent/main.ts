@@ -3,6 +3,7 @@ import './thrift.js'
 import { createRequire } from 'node:module'
 import { asEspalierError } from '@espalier/shared'
 import { doctor } from './cli/doctor.js'
+import { enrol } from './cli/enrol.js'
 import { type Program, run } from './cli/run.js'
 import { status } from './cli/status.js'
 import { help, UsageError } from './cli/usage.js'
@@ -19,6 +20,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   if (name === '--version') process.stdout.write(`${version}\n`)
   else if (name === '--help' || name === 'help' || args.includes('--help')) process.stdout.write(help)
   else if (name === 'run') await run(args, program)
+  else if (name === 'enrol') await enrol(args)
   else if (name === 'status') status(args)
   else if (name === 'doctor') return (await doctor(args, program)) ? 0 : 1
   else throw new UsageError(name === undefined ? 'a command is needed' : `there is no command '${name}'`)

@@ -11,6 +11,7 @@ export type Subject =
   | 'desired'
   | 'catalogue'
   | 'command'
+  | 'credential'
   | 'service'
   | 'artifact'
   | 'candidate'

@@ -2,10 +2,10 @@
 # Installs Espalier's agent on a device, as a systemd service. On the machine that has the repository:
 #
 #   npm ci && npm run build && npm pack -w shared -w agent
-#   espalier devices create pi-1 -o pi-1.json
-#   scp espalier-*.tgz pi-1.json deploy/install-agent.sh deploy/espalier-agent.service pi@pi-1:
+#   espalier tokens create
+#   scp espalier-*.tgz deploy/install-agent.sh deploy/espalier-agent.service pi@pi-1:
 #
-# and on the device:  sudo sh install-agent.sh --credential pi-1.json
+# and on the device:  sudo sh install-agent.sh --enrol CODE
 #
 # It runs on 64-bit Linux (arm64 or x86-64) with glibc 2.28 or newer: NVIDIA JetPack 5 and newer, the 64-bit
 # Raspberry Pi OS (bullseye and newer), Debian 10 and newer, Ubuntu 20.04 and newer; and needs Node.js 20 or newer.
@@ -13,8 +13,9 @@ set -eu
 
 usage() {
   cat <<'TEXT'
-usage: install-agent.sh --credential FILE [--options "…"] [--root DIR] | --check
+usage: install-agent.sh (--enrol CODE | --credential FILE) [--options "…"] [--root DIR] | --check
 
+  --enrol CODE       what `espalier tokens create` printed: this device gets a credential of its own
   --credential FILE  what `espalier devices create ID` printed for this device
   --options TEXT     options of `espalier-agent run`, for example "--memory 64MB --p95 20"
   --root DIR         installs below DIR and starts nothing (to prepare an image)
@@ -55,12 +56,13 @@ check_device() {
   echo "$(uname -m), $libc, Node.js $node: the agent can run here"
 }
 
-credential='' options='' root='' check=''
+code='' credential='' options='' root='' check=''
 while [ $# -gt 0 ]; do
   case "$1" in
-    --credential | --options | --root)
+    --enrol | --credential | --options | --root)
       [ $# -ge 2 ] || wrong_usage "$1 needs a value"
       case "$1" in
+        --enrol) code=$2 ;;
         --credential) credential=$2 ;;
         --options) options=$2 ;;
         --root) root=${2%/} ;;
@@ -93,8 +95,8 @@ if [ -n "$credential" ]; then
     const { id, password, broker, servicePublicKey } = JSON.parse(require('fs').readFileSync(process.argv[1], 'utf8'))
     if (![id, password, broker, servicePublicKey].every((v) => typeof v === 'string' && v !== '')) process.exit(1)
   " "$credential" 2>/dev/null || fail "$credential is not a device's credential (JSON with id, password, broker and servicePublicKey)"
-elif [ ! -f "$etc/credential.json" ]; then
-  wrong_usage 'the first installation needs --credential FILE'
+elif [ -z "$code" ] && [ ! -f "$etc/credential.json" ]; then
+  wrong_usage 'the first installation needs --enrol CODE or --credential FILE'
 fi
 if [ -z "$root" ]; then
   [ "$(id -u)" -eq 0 ] || fail 'run it as root: sudo sh install-agent.sh …'
@@ -117,6 +119,12 @@ if [ -z "$root" ]; then
   id espalier-agent >/dev/null 2>&1 || useradd --system --home-dir /var/lib/espalier-agent --no-create-home --shell /usr/sbin/nologin espalier-agent
 fi
 [ -z "$credential" ] || install -m 0600 "$credential" "$etc/credential.json"
+# The host's name as its id, or another where that is taken.
+enrol() {
+  node "$opt.new/node_modules/@espalier/agent/dist/main.js" enrol "$code" --force --credential "$etc/credential.json" "$@"
+}
+[ -z "$code" ] || enrol --id "$(hostname | tr -cs 'A-Za-z0-9._\n-' '-')" || enrol ||
+  fail 'this device was not enrolled; the version that was installed before stays'
 [ -n "$root" ] || chown espalier-agent: "$etc/credential.json"
 if [ -n "$options" ] || [ ! -f "$etc/environment" ]; then
   printf 'ESPALIER_AGENT_OPTIONS=%s\n' "$options" >"$etc/environment"

@@ -67,6 +67,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       : new EmbeddedBroker({
           ...{ host, port: config.mqttPort, insecureLan: config.insecureLan, log },
           authenticate: (device, password) => fleet.authenticate(device, password),
+          admitsClaim: (token) => fleet.admitsClaim(token),
         })
     const catalogues = new Catalogues({ db, broker, key, artifacts, offers: offersOf(variants) })
     const reports = new ReportStore(db, events)

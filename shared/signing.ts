@@ -65,6 +65,13 @@ export const keyId = (key: KeyObject): string =>
     .update(Buffer.from(publicKeyText(key), 'base64url'))
     .digest('hex')
 
+/** Ed25519 over the canonical JSON of `value`, base64. */
+export const signatureOf = (value: unknown, privateKey: KeyObject): string =>
+  sign(null, canonicalBytes(value), privateKey).toString('base64')
+
+export const isSignature = (sig: string, value: unknown, publicKey: KeyObject): boolean =>
+  verify(null, canonicalBytes(value), publicKey, Buffer.from(sig, 'base64'))
+
 /** The bytes of the signed document. @throws MESSAGE_INVALID when it breaks its schema. */
 export function seal<S extends Type.TSchema>(
   message: SignedMessage<S>,
@@ -72,8 +79,10 @@ export function seal<S extends Type.TSchema>(
   privateKey: KeyObject,
 ): Buffer {
   const signed = check(message, content)
-  const sig = sign(null, canonicalBytes(signed), privateKey).toString('base64')
-  const envelope: Envelope = { signed, signatures: [{ keyid: keyId(privateKey), sig }] }
+  const envelope: Envelope = {
+    signed,
+    signatures: [{ keyid: keyId(privateKey), sig: signatureOf(signed, privateKey) }],
+  }
   const bytes = Buffer.from(JSON.stringify(envelope))
   if (bytes.length > message.maxBytes)
     throw new EspalierError(
@@ -123,11 +132,10 @@ function verified(name: string, envelope: unknown, keys: readonly KeyObject[]): 
       'SIGNATURE_INVALID',
       `${name}: not a signed document; it needs "signed" and "signatures"`,
     )
-  const bytes = canonicalBytes(envelope.signed)
   const byId = new Map(keys.map((key) => [keyId(key), key]))
   for (const { keyid, sig } of envelope.signatures) {
     const key = byId.get(keyid)
-    if (key && verify(null, bytes, key, Buffer.from(sig, 'base64'))) return envelope.signed
+    if (key && isSignature(sig, envelope.signed, key)) return envelope.signed
   }
   throw new EspalierError('SIGNATURE_INVALID', `${name}: no signature by a key that is trusted here`)
 }

@@ -4,6 +4,8 @@ const root = 'espalier/v1'
 
 /** Every topic, below `espalier/v1/`; a name in braces stands for one level. */
 const patterns = {
+  enrolRequest: 'enrol/{claim}/request',
+  enrolResponse: 'enrol/{claim}/response',
   presence: 'devices/{device}/presence',
   facts: 'devices/{device}/facts',
   desired: 'devices/{device}/desired',
@@ -15,6 +17,7 @@ const patterns = {
   command: 'devices/{device}/commands/{n}',
   commandAck: 'devices/{device}/commands/{n}/ack',
   catalogue: 'models/{model}/versions/{version}/catalogue',
+  credential: 'devices/{device}/credential',
   servicePresence: 'service/presence',
 } as const
 
@@ -47,6 +50,7 @@ export const deviceSubscribes: readonly TopicName[] = [
   'blocksData',
   'command',
   'catalogue',
+  'credential',
   'servicePresence',
 ]
 

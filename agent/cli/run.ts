@@ -6,7 +6,7 @@ import { MEMORY_PROCESSES, MeasuringProcess, profiles, type Ready } from '@espal
 import type { Facts } from '@espalier/shared/messages/index.js'
 import { Agent, type AgentOptions, type Timings } from '../agent.js'
 import { systemClock } from '../clock.js'
-import { readCredential } from '../credential.js'
+import { currentCredential } from '../credential.js'
 import { machineFacts, runProbe } from '../facts/index.js'
 import { diskError } from '../store/errors.js'
 import { type Lock, takeLock } from '../store/lock.js'
@@ -38,7 +38,9 @@ const options = {
 export async function run(args: string[], program: Program): Promise<void> {
   const { values } = parse({ args, options })
   if (!values.credential)
-    throw new UsageError('run needs --credential FILE, which espalier devices create writes')
+    throw new UsageError(
+      'run needs --credential FILE, which espalier-agent enrol or espalier devices create writes',
+    )
   if (!values.state) throw new UsageError('run needs --state DIR, where the agent keeps what it has')
   if (values.objective !== 'accuracy')
     throw new UsageError(`--objective '${values.objective}' is unknown; it can be accuracy`)
@@ -52,7 +54,7 @@ export async function run(args: string[], program: Program): Promise<void> {
   }
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
   const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
-  const credential = readCredential(values.credential)
+  const credential = currentCredential(values.credential, values.state)
   const lock = lockState(values.state)
   const stopped = stopAsked()
   try {

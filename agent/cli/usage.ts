@@ -11,12 +11,15 @@ export class UsageError extends EspalierError {
 
 export const help = `espalier-agent: fetches the variants of a network, measures them on this device and keeps the best
 
+  espalier-agent enrol CODE --credential FILE [--id ID] [--force]
+                                                                turn an operator's code into this device's credential
   espalier-agent run --credential FILE --state DIR [options]    run until SIGTERM or Ctrl-C
   espalier-agent status --state DIR [--json]                    what this device has and does
   espalier-agent doctor [--credential FILE] [--state DIR] [--json]
                                                                 whether this device can run the agent
 
-The credential file comes from the operator (espalier devices create) and is read by its owner only.
+The code comes from the operator (espalier tokens create); or the credential file itself does (espalier devices
+create). It is read by its owner only. A password that the service replaces later lies in the state directory.
 The state directory holds everything the agent keeps. Applications open DIR/current/model.onnx;
 DIR/current/manifest.json tells its inputs, outputs, preprocessing and labels.
 

@@ -37,12 +37,14 @@ export class Link {
   readonly #options: LinkOptions
   readonly #stop = new AbortController()
   readonly #topics: Set<string>
+  #credential: Credential
   #client: Client | null = null
   #epoch = 0
   #running: Promise<void> | null = null
 
   constructor(options: LinkOptions) {
     this.#options = options
+    this.#credential = options.credential
     this.#topics = new Set(options.subscriptions)
   }
 
@@ -77,6 +79,13 @@ export class Link {
     }
   }
 
+  /** Connects anew with another password. */
+  renew(credential: Credential): void {
+    this.#credential = credential
+    this.#client?.end(true)
+    this.#client?.stream.destroy()
+  }
+
   /** Adds a subscription, to this session and all later ones. */
   subscribe(filter: string): void {
     if (this.#topics.has(filter)) return
@@ -108,7 +117,8 @@ export class Link {
 
   /** One connection from beginning to end; why it ended. */
   #session(): Promise<EspalierError | null> {
-    const { credential, nextEpoch, onOnline, onMessage } = this.#options
+    const { nextEpoch, onOnline, onMessage } = this.#options
+    const credential = this.#credential
     this.#epoch = nextEpoch()
     const client = this.#open()
     return new Promise((resolve) => {
@@ -143,7 +153,8 @@ export class Link {
   }
 
   #open(): Client {
-    const { credential, keepaliveSeconds = 30, onBlock } = this.#options
+    const { keepaliveSeconds = 30, onBlock } = this.#options
+    const credential = this.#credential
     const data = topic('blocksData', { device: credential.id })
     const lane = {
       takes: (name: string) => name === data,

@@ -1,6 +1,6 @@
 import type { TopicName } from '@espalier/shared/topics.js'
 
-/** What a device published. `device` is who the broker knows sent it. */
+/** What a device published. `device` is who the broker knows sent it: its id, or the claim of one that enrols. */
 export interface Incoming {
   readonly device: string
   readonly payload: Buffer
@@ -16,6 +16,8 @@ export type Handler = (incoming: Incoming) => void | Promise<void>
 export interface Broker {
   /** Where devices connect, such as `mqtt://127.0.0.1:1883`. */
   readonly url: string
+  /** Whether devices that have no credential yet can be let in by a token. */
+  readonly enrols: boolean
   /** Hands what devices publish under `name` to `handler`. One handler a name, before `start`. */
   handle(name: TopicName, handler: Handler): void
   start(): Promise<void>

@@ -1,13 +1,13 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { EspalierError } from '@espalier/shared'
-import { encode, servicePresence } from '@espalier/shared/messages/index.js'
+import { ENROL_USER, encode, servicePresence } from '@espalier/shared/messages/index.js'
 import { type TopicName, topic } from '@espalier/shared/topics.js'
 import { Aedes, type Client, type PublishPacket } from 'aedes'
 import type { Broker, Handler, Logger } from './broker.js'
 import { Intake, Refusals } from './intake.js'
 import { listen, reachableHost, refuseOpenAddress } from './listen.js'
 import { limitPackets } from './packets.js'
-import { mayRetain, maySubscribe, publishable } from './permissions.js'
+import { isClaim, mayRetain, maySubscribe, publishable } from './permissions.js'
 import { Session } from './session.js'
 
 export interface EmbeddedOptions {
@@ -17,6 +17,8 @@ export interface EmbeddedOptions {
   readonly port: number
   /** Whether this password is the device's. */
   readonly authenticate: (device: string, password: string) => boolean
+  /** Whether a device without a credential may come in with this token, to enrol. */
+  readonly admitsClaim: (token: string) => boolean
   readonly log: Logger
   readonly insecureLan?: boolean
   /** How long the first session of an id has to answer before a second takes its place. */
@@ -25,6 +27,9 @@ export interface EmbeddedOptions {
 }
 
 const packetLimits = { maxFirstBytes: 16 * 1024, maxBytes: 512 * 1024 }
+/** Those who enrol at once, and how long each may take. */
+const maxClaims = 64
+const claimMs = 60_000
 /** CONNACK return codes (MQTT 3.1.1, §3.2.2.3) */
 const identifierRejected = 2
 const serverUnavailable = 3
@@ -35,6 +40,7 @@ const badCredential = 4
  * acknowledged. A message from a device goes to its handler before it is acknowledged, so PUBACK means handled.
  */
 export class EmbeddedBroker implements Broker {
+  readonly enrols = true
   readonly #options: EmbeddedOptions
   readonly #aedes: Aedes
   readonly #server: Server
@@ -83,7 +89,10 @@ export class EmbeddedBroker implements Broker {
         return null
       },
     })
-    this.#aedes.on('client', (client) => this.#sessions.set(client.id, new Session(client)))
+    this.#aedes.on('client', (client) => {
+      this.#sessions.set(client.id, new Session(client))
+      if (isClaim(client.id)) setTimeout(() => client.conn.destroy(), claimMs).unref()
+    })
     this.#aedes.on('clientDisconnect', (client) => {
       if (this.#session(client)) this.#sessions.delete(client.id)
     })
@@ -163,10 +172,8 @@ export class EmbeddedBroker implements Broker {
 
   /** The return code that refuses a connection, or undefined. */
   async #admit(client: Client, username?: string, password?: Buffer): Promise<number | undefined> {
-    const { authenticate, probeMs = 3_000 } = this.#options
-    const known =
-      username === client.id && password !== undefined && authenticate(client.id, password.toString())
-    if (!known) {
+    const { probeMs = 3_000 } = this.#options
+    if (!this.#knows(client.id, username, password?.toString())) {
       this.#refusals.note(
         client.id,
         'CREDENTIAL_INVALID',
@@ -183,6 +190,14 @@ export class EmbeddedBroker implements Broker {
       )
       return identifierRejected
     }
+  }
+
+  #knows(id: string, username?: string, password?: string): boolean {
+    const { authenticate, admitsClaim } = this.#options
+    if (password === undefined) return false
+    if (!isClaim(id)) return username === id && authenticate(id, password)
+    const enrolling = [...this.#sessions.keys()].filter(isClaim).length
+    return username === ENROL_USER && enrolling < maxClaims && admitsClaim(password)
   }
 
   async #take(client: Client | null, packet: PublishPacket): Promise<void> {

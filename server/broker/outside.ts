@@ -21,6 +21,7 @@ const maxWaitingBytes = 1024 * 1024
  * has the message; what is stored, `reports/ack` says.
  */
 export class OutsideBroker implements Broker {
+  readonly enrols = false
   readonly #options: OutsideOptions
   readonly #intake: Intake
   readonly #epoch: number

@@ -56,6 +56,11 @@ export class Client {
     return items
   }
 
+  /** @throws the problem that the service answers */
+  async delete(path: string): Promise<void> {
+    await this.#fetch(path, { method: 'DELETE' })
+  }
+
   send<T>(method: 'POST' | 'PUT', path: string, body?: object): Promise<T> {
     const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {}
     return this.#json<T>(path, { method, headers, body: body && JSON.stringify(body) })

@@ -62,7 +62,14 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import('./compilations.js'),
   },
   variants: { summary: 'list, show and withdraw variants', load: () => import('./variants.js') },
-  devices: { summary: 'list, show, register and assign devices', load: () => import('./devices.js') },
+  tokens: {
+    summary: 'create, list and revoke the tokens with which devices enrol',
+    load: () => import('./tokens.js'),
+  },
+  devices: {
+    summary: 'list, show, register, assign, rotate, revoke and retire devices',
+    load: () => import('./devices.js'),
+  },
 }
 
 /** The name of the command that the words of a command line call. */

@@ -13,7 +13,7 @@ export const command: Define = (devices) => {
     outputOf(options).result({ items }, () =>
       table(items, [
         ['DEVICE', (d) => d.id],
-        ['', (d) => (d.online ? 'online' : 'offline')],
+        ['', (d) => (d.revokedAt !== null ? 'revoked' : d.online ? 'online' : 'offline')],
         ['BOARD', (d) => d.board],
         ['STATE', (d) => d.state],
         ['ASSIGNED', (d) => d.assigned && `${d.assigned.model} v${d.assigned.version}`],
@@ -68,6 +68,35 @@ export const command: Define = (devices) => {
   })
 
   serverOptions(
+    devices.command('rotate <device>').description('give a device a new password when it is next heard of'),
+  ).action(async (id: string, options: Options) => {
+    const device = await new Client(options).send<Device>('POST', `${path(id)}/rotate`)
+    outputOf(options).result(
+      device,
+      () =>
+        `${id} gets a new password ${device.online ? 'now' : 'as soon as it is back'}; the old one holds until then`,
+    )
+  })
+
+  serverOptions(
+    devices.command('revoke <device>').description("take a device's credential back and end its connection"),
+  ).action(async (id: string, options: Options) => {
+    const device = await new Client(options).send<Device>('POST', `${path(id)}/revoke`)
+    outputOf(options).result(
+      device,
+      () =>
+        `the credential of ${id} is worth nothing now; to let it in again: espalier tokens create --device ${id}`,
+    )
+  })
+
+  serverOptions(
+    devices.command('retire <device>').description('take a device out of the fleet; its reports stay'),
+  ).action(async (id: string, options: Options) => {
+    await new Client(options).delete(path(id))
+    outputOf(options).result({ id }, () => `${id} is retired; its id is not given to another device`)
+  })
+
+  serverOptions(
     devices
       .command('assign <device> <model>')
       .description('say which model a device should serve')
@@ -92,6 +121,8 @@ export const command: Define = (devices) => {
   )
 }
 
+const path = (id: string) => `/v1/devices/${encodeURIComponent(id)}`
+
 const about = (d: Device) =>
   facts({
     Device: d.id,
@@ -111,5 +142,6 @@ const about = (d: Device) =>
     'Memory measured': show.bytes(d.measuredRamBytes),
     'Latency p50': show.ms(d.p50Ms),
     'Latency p95': show.ms(d.p95Ms),
+    'Credential revoked': show.time(d.revokedAt),
     Error: d.error && `${d.error.message} (${d.error.code})`,
   })

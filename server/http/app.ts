@@ -14,6 +14,7 @@ import Fastify, {
 import { type CompilationsPart, compilations } from './compilations.js'
 import { type DatasetsPart, datasets } from './datasets.js'
 import { type DevicesPart, devices } from './devices.js'
+import { enrolmentTokens } from './enrolment-tokens.js'
 import { type EventsPart, events } from './events.js'
 import { type Guarded, guard } from './guard.js'
 import { type HealthPart, health } from './health.js'
@@ -86,6 +87,7 @@ export async function buildApp({
       await v1.register(variants, { ...parts, prefix: '/variants' })
       await v1.register(compilations, { ...parts, prefix: '/compilations' })
       await v1.register(devices, parts)
+      await v1.register(enrolmentTokens, { ...parts, prefix: '/enrolment-tokens' })
       await v1.register(reports, parts)
       await v1.register(events, { ...parts, prefix: '/events' })
     },

@@ -61,6 +61,48 @@ export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fle
   )
 
   app.post(
+    '/devices/:id/rotate',
+    {
+      schema: {
+        tags,
+        summary: 'Give a device a new password when it is next heard of',
+        params: One,
+        response: { 202: Device },
+      },
+    },
+    async ({ params }, reply) => reply.code(202).send(fleet.rotate(params.id)),
+  )
+
+  app.post(
+    '/devices/:id/revoke',
+    {
+      schema: {
+        tags,
+        summary: "Take a device's credential back and end its connection",
+        params: One,
+        response: { 200: Device },
+      },
+    },
+    async ({ params }) => fleet.revoke(params.id),
+  )
+
+  app.delete(
+    '/devices/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Retire a device: it leaves the fleet, its reports stay',
+        params: One,
+        response: { 204: Type.Null() },
+      },
+    },
+    async ({ params }, reply) => {
+      fleet.retire(params.id)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
     '/devices/:id/commands',
     {
       schema: {

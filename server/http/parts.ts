@@ -1,13 +1,16 @@
 import type { Page } from '../store/index.js'
 import type {
   Assignment,
+  CreatedToken,
   Credential,
   Device,
   DeviceCommand,
+  EnrolmentToken,
   Group,
   Latency,
   LatencyQuery,
   NewDevice,
+  NewEnrolmentToken,
   PageQuery,
   Report,
   ReportQuery,
@@ -19,6 +22,17 @@ export interface FleetPart {
   device(id: string): Device
   /** @throws DEVICE_EXISTS */
   create(device: NewDevice): Credential
+  /** Takes the device's credential back and ends its connection; it can enrol anew. */
+  revoke(id: string): Device
+  /** Takes the device out of the fleet; its reports stay. */
+  retire(id: string): void
+  /** Gives the device a new password when it is next heard of. @throws DEVICE_RETIRED if its credential was revoked */
+  rotate(id: string): Device
+  /** @throws ENROLMENT_UNAVAILABLE */
+  createToken(token: NewEnrolmentToken): CreatedToken
+  tokens(page: PageQuery): Page<EnrolmentToken>
+  /** @throws ENROLMENT_TOKEN_UNKNOWN */
+  revokeToken(id: string): EnrolmentToken
   /** Signs and publishes what the device should run. The newest version where none is named. */
   assign(device: string, assignment: Assignment): Device
   /** Sends a command. @returns its number. */

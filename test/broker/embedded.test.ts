@@ -13,6 +13,7 @@ async function broker(t: Test, options: { probeMs?: number } = {}) {
     port: 0,
     log,
     authenticate: (device, password) => password === `secret of ${device}`,
+    admitsClaim: (token) => token === 'a token',
     ...options,
   })
   const taken: Incoming[] = []
@@ -247,7 +248,7 @@ t.test(
   'the broker stays on loopback unless the operator insists, and says when its port is taken',
   async (t) => {
     const log = new Log()
-    const base = { port: 0, log, authenticate: () => false }
+    const base = { port: 0, log, authenticate: () => false, admitsClaim: () => false }
     t.throws(() => new EmbeddedBroker({ ...base, host: '0.0.0.0' }), { code: 'BROKER_INSECURE' })
     new EmbeddedBroker({ ...base, host: '0.0.0.0', insecureLan: true })
     t.match(log.codes(), ['BROKER_INSECURE'], 'it warns')

@@ -80,7 +80,7 @@ t.test('an installation below a folder is complete, starts, and is upgraded in p
   await writeFile(credential, '{}')
   t.match(await install('--credential', credential), { status: 1, stderr: /espalier-agent.service must lie/ })
   await copyFile('deploy/espalier-agent.service', join(device, 'espalier-agent.service'))
-  t.match(await install(), { status: 2, stderr: /needs --credential/ })
+  t.match(await install(), { status: 2, stderr: /needs --enrol CODE or --credential/ })
   t.match(await install('--credential', credential), { status: 1, stderr: /is not a device's credential/ })
   t.strictSame(await readdir(root), [], 'a refused installation leaves nothing')
 

@@ -59,6 +59,7 @@ export async function centre(
     ...{ port, log, now },
     probeMs: 500,
     authenticate: (device, password) => fleet.authenticate(device, password),
+    admitsClaim: (token) => fleet.admitsClaim(token),
   })
   const catalogues = new Catalogues({ db, broker, key: privateKey, artifacts, now, offers: () => offers })
   const blocks = new BlockServer({ broker, artifacts, log, offered: (digest) => catalogues.offered(digest) })

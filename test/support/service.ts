@@ -30,6 +30,12 @@ const emptyFleet: FleetPart = {
   devices: none,
   device: nobody,
   create: ({ id }) => nobody(id),
+  revoke: nobody,
+  retire: nobody,
+  rotate: nobody,
+  createToken: () => nobody('any'),
+  tokens: none,
+  revokeToken: nobody,
   assign: nobody,
   command: nobody,
   groups: none,
@@ -102,7 +108,8 @@ export async function call(
     },
     body: upload ? Uint8Array.from(body) : body && JSON.stringify(body),
   })
-  return { status: response.status, body: await response.json() } as Answer
+  const text = await response.text()
+  return { status: response.status, body: text ? JSON.parse(text) : null } as Answer
 }
 
 /** Resolves with the first event that `wanted` accepts. */

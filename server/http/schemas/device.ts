@@ -40,6 +40,8 @@ export const Device = Type.Object({
   p95Ms: Nullable(Ms),
   measuredRamBytes: Nullable(Bytes),
   createdAt: At,
+  /** When its credential was taken back. */
+  revokedAt: Nullable(At),
 })
 export type Device = Type.Static<typeof Device>
 

@@ -5,6 +5,7 @@ import { idempotency } from './003-idempotency.js'
 import { delivery } from './010-delivery.js'
 import { fleet } from './011-fleet.js'
 import { telemetry } from './012-telemetry.js'
+import { enrolment } from './013-enrolment.js'
 
 /** Every step, in rising order. */
 export const migrations: readonly Migration[] = [
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   delivery,
   fleet,
   telemetry,
+  enrolment,
 ]
