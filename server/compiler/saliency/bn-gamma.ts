@@ -3,7 +3,7 @@ import { l1 } from './l1.js'
 
 /**
  * Absolute scale of the batch normalisations behind a unit's channels (Liu et al. 2017, Network Slimming).
- * Groups without one are ranked by l1.
+ * Groups without one, and blocks, are ranked as by l1.
  */
 export const bnGamma: Criterion = (coupling, options) => {
   const scales = new Set(
@@ -14,7 +14,7 @@ export const bnGamma: Criterion = (coupling, options) => {
     options,
   )
   const otherwise = l1(coupling, options)
-  return coupling.groups.map((g, i) =>
-    g.tensors.some((name) => scales.has(name)) ? gammas[i] : otherwise[i],
+  return otherwise.map((scores, i) =>
+    coupling.groups[i]?.tensors.some((name) => scales.has(name)) ? gammas[i] : scores,
   )
 }

@@ -1,5 +1,7 @@
 import type { Coupling, Group } from '../analysis/index.js'
 import { type Graph, numbersOf, stridesOf, type Tensor } from '../graph/index.js'
+import { magnitudes } from './blocks.js'
+import { normalised } from './normalised.js'
 
 export interface SaliencyOptions {
   /** For criteria that draw numbers; 0 by default. */
@@ -7,16 +9,21 @@ export interface SaliencyOptions {
 }
 
 /**
- * Scores every unit: one array a group, in the order of its units, higher is worth more. Each group's scores have
- * a mean of one, so that units of different groups compare.
+ * Scores every unit: one array a group, in the order of its units, and a last one for the blocks; higher is worth
+ * more. Each array has a mean of one, so that units of different groups compare.
  */
 export type Criterion = (coupling: Coupling, options?: SaliencyOptions) => Float64Array[]
 
-/** A criterion that adds up a measure over all weights that a unit touches, each constant with an equal say. */
+/**
+ * A criterion that adds up a measure over all weights that a unit touches, each constant with an equal say. Blocks are
+ * ranked by `magnitudes`.
+ */
 export const bySlices =
   (measure: SliceMeasure): Criterion =>
-  (coupling) =>
-    coupling.groups.map((group) => normalised(sliceScores(coupling.graph, group, measure)))
+  (coupling) => [
+    ...coupling.groups.map((group) => normalised(sliceScores(coupling.graph, group, measure))),
+    magnitudes(coupling),
+  ]
 
 export interface SliceMeasure {
   /** Which constants count. */
@@ -58,10 +65,4 @@ function sumsByIndex(t: Tensor, { element }: SliceMeasure): Float64Array[] {
     for (let d = 0; d < t.dims.length; d++) sums[d][Math.floor(i / strides[d]) % t.dims[d]] += v
   })
   return sums
-}
-
-/** Divided by their mean; ones where all are zero. */
-export function normalised(scores: Float64Array): Float64Array {
-  const mean = scores.reduce((sum, v) => sum + v, 0) / scores.length
-  return mean > 0 ? scores.map((v) => v / mean) : scores.fill(1)
 }

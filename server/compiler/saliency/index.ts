@@ -4,8 +4,9 @@ import { l1 } from './l1.js'
 import { l2 } from './l2.js'
 import { random } from './random.js'
 
-export { type Criterion, normalised, type SaliencyOptions } from './criterion.js'
+export type { Criterion, SaliencyOptions } from './criterion.js'
 export { keepShare } from './keep-share.js'
+export { normalised } from './normalised.js'
 
 export { type TaylorOptions, taylor } from './taylor.js'
 

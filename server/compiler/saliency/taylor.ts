@@ -1,8 +1,10 @@
 import { EspalierError } from '@espalier/shared'
 import type { Coupling, Slice, Unit } from '../analysis/index.js'
-import { type Graph, intAttribute, stridesOf, type Tensor } from '../graph/index.js'
+import { stridesOf, type Tensor } from '../graph/index.js'
 import { gradientBatches, type Samples } from '../train/index.js'
-import { normalised } from './criterion.js'
+import { added, type Ends, endsOf, sumsAlong } from './blocks.js'
+import { type LayerAxes, layerAxes } from './layers.js'
+import { normalised } from './normalised.js'
 
 export interface TaylorOptions {
   /** Labelled samples that the loss is taken over; 1024 by default, or as many as there are. */
@@ -17,8 +19,9 @@ export interface TaylorOptions {
  * where the activation enters the layers that mix it, after normalisation and nonlinearity, and there it equals
  * Σ w · ∂L/∂w over the weights that read the unit, the form computed here (their equation for a group of
  * parameters). The absolute value is taken of each batch and averaged over batches. BatchNormalization uses the
- * file's statistics.
- * @returns as a Criterion does: one array a group, its mean one
+ * file's statistics. A block is worth what the outputs of its branch are, each taken by itself: for the weights w that
+ * make one output of its last layer, Σ w · ∂L/∂w is Σ b · ∂L/∂b over that output.
+ * @returns as a Criterion does: one array a group and one for the blocks, their means one
  * @throws DATA_UNLABELLED, and what training throws for networks that cannot be differentiated
  */
 export async function taylor(
@@ -32,11 +35,15 @@ export async function taylor(
       'criterion taylor needs the loss, and so labels: give labelled --data, or use another --criterion',
     )
   const { graph, groups } = coupling
-  const reading = readingAxes(graph)
+  const reading = layerAxes(graph)
   const wanted = groups.map((g) => g.units.map((u) => readingSlices(u, reading)))
   const scores = groups.map((g) => new Float64Array(g.units.length))
+  const ends = endsOf(coupling)
+  const blocks = new Float64Array(ends.length)
   const tensors = new Set(wanted.flat(2).map((s) => s.tensor))
+  const trained = new Set<string>()
   for await (const gradients of gradientBatches(graph, data, { samples, batch })) {
+    for (const name of gradients.keys()) trained.add(name)
     const products = new Map<string, Float64Array[]>()
     for (const name of tensors) {
       const gradient = gradients.get(name)
@@ -50,29 +57,28 @@ export async function taylor(
     for (const [g, units] of wanted.entries())
       for (const [u, slices] of units.entries())
         scores[g][u] += Math.abs(slices.reduce((sum, s) => sum + change(s), 0))
+    const along = ({ tensor, axis }: Ends[number][number]) => {
+      const [weight, gradient] = [graph.constant(tensor), gradients.get(tensor)]
+      return weight && gradient ? [sumsAlong(weight, axis, (w, i) => w * gradient[i])] : []
+    }
+    for (const [b, parts] of ends.entries())
+      for (const part of parts)
+        blocks[b] += added(part.flatMap(along)).reduce((sum, change) => sum + Math.abs(change), 0)
   }
-  return scores.map(normalised)
+  const isKnown = ends.map((parts) => parts.flat().some(({ tensor }) => trained.has(tensor)))
+  return [...scores.map(normalised), normalisedWhere(blocks, isKnown)]
 }
 
-/** For each weight of a mixing layer, the axis along which it reads its input. */
-function readingAxes(graph: Graph): Map<string, number> {
-  const axes = new Map<string, number>()
-  for (const n of graph.nodes) {
-    const [first, second] = n.inputs
-    if (n.op === 'Conv') axes.set(second, 1)
-    if (n.op === 'ConvTranspose') axes.set(second, 0)
-    if (n.op === 'Gemm') axes.set(second, intAttribute(n, 'transB', 0))
-    if (n.op !== 'MatMul') continue
-    const [left, right] = [graph.constant(first), graph.constant(second)]
-    if (left) axes.set(first, left.dims.length - 1)
-    if (right) axes.set(second, Math.max(0, right.dims.length - 2))
-  }
-  return axes
+/** Those that no gradient reaches are worth as much as the others on average. */
+function normalisedWhere(scores: Float64Array, isKnown: readonly boolean[]): Float64Array {
+  const known = normalised(scores.filter((_, i) => isKnown[i]))
+  let next = 0
+  return scores.map((_, i) => (isKnown[i] ? known[next++] : 1))
 }
 
 /** Where the unit is read by layers that mix it; all its slices if none does. */
-function readingSlices({ slices }: Unit, reading: ReadonlyMap<string, number>): readonly Slice[] {
-  const read = slices.filter((s) => reading.get(s.tensor) === s.axis)
+function readingSlices({ slices }: Unit, reading: ReadonlyMap<string, LayerAxes>): readonly Slice[] {
+  const read = slices.filter((s) => reading.get(s.tensor)?.reads === s.axis)
   return read.length > 0 ? read : slices
 }
 

@@ -1,8 +1,8 @@
-import { floats } from '@espalier/server/compiler/graph/index.js'
+import { floats, numbersOf } from '@espalier/server/compiler/graph/index.js'
 import { criteria, keepShare } from '@espalier/server/compiler/saliency/index.js'
 import { prunable } from '@espalier/server/compiler/surgery/index.js'
 import t from 'tap'
-import { attention, invertedResidual, plain, zoo } from '../../zoo/index.js'
+import { attention, invertedResidual, Net, plain, zoo } from '../../zoo/index.js'
 
 for (const [name, criterion] of Object.entries(criteria)) {
   t.test(`${name}: one finite score a unit, a mean of one in each group, the same again`, async (t) => {
@@ -11,9 +11,9 @@ for (const [name, criterion] of Object.entries(criteria)) {
       const scores = criterion(coupling, { seed: 3 })
       t.same(
         scores.map((s) => s.length),
-        coupling.groups.map((g) => g.units.length),
+        [...coupling.groups.map((g) => g.units.length), coupling.blocks.length],
       )
-      for (const s of scores) {
+      for (const s of scores.filter((s) => s.length > 0)) {
         const mean = s.reduce((sum, v) => sum + v, 0) / s.length
         t.ok(Math.abs(mean - 1) < 1e-9 && s.every((v) => v >= 0 && Number.isFinite(v)), `${[...s]}`)
       }
@@ -43,6 +43,30 @@ for (const name of ['l1', 'l2'] as const) {
     },
   )
 }
+
+t.test(
+  'by magnitude a block whose last layer gives little is worth little, however wide it is',
+  async (t) => {
+    const n = new Net('branches')
+    let x = n.conv(n.input('x', ['n', 3, 6, 6]), 3, 8)
+    const last: string[] = []
+    for (const width of [4, 16, 64]) {
+      const inner = n.conv(x, 8, width, { k: 1 })
+      last.push(n.weight([8, width, 1, 1]))
+      x = n.op('Add', [x, n.op('Conv', [inner, last[last.length - 1]])])
+    }
+    const graph = n.build(n.head(x, 8))
+    const faint = graph.constant(last[1])
+    const data = (faint?.data as Float32Array).map((v) => v / 10)
+    const initializers = new Map([...graph.initializers, [last[1], floats(faint?.dims ?? [], data)]])
+    const { coupling } = await prunable(graph.with({ initializers }))
+    for (const name of ['l1', 'l2', 'bn-gamma'] as const) {
+      const [a, b, c] = criteria[name](coupling)[coupling.groups.length]
+      t.ok(b < 0.2 * a && b < 0.2 * c, `${name}: ${a} ${b} ${c}`)
+      t.ok(Math.max(a, c) < 2 * Math.min(a, c), 'widths do not tell')
+    }
+  },
+)
 
 t.test('bn-gamma ranks by the scale of the normalisation alone', async (t) => {
   const net = plain()

@@ -4,7 +4,7 @@ import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import { taylor } from '@espalier/server/compiler/saliency/index.js'
 import { prunable } from '@espalier/server/compiler/surgery/index.js'
 import t from 'tap'
-import { invertedResidual } from '../../zoo/index.js'
+import { architectures, invertedResidual } from '../../zoo/index.js'
 
 const next = random(4)
 const count = 16
@@ -62,6 +62,36 @@ t.test('a unit is worth what scaling its activation changes the loss by', async 
     }
   }
   t.ok(compared > 10)
+})
+
+t.test('a block is worth what scaling each output of its branch changes the loss by', async (t) => {
+  const residual = architectures.find((a) => a.name === 'ResNet pre-activation')
+  if (!residual) throw new Error('the zoo has a pre-activated ResNet')
+  const { coupling } = await prunable(residual.make())
+  const images = {
+    ...data,
+    dims: [3, 16, 16],
+    values: Float32Array.from({ length: 16 * 768 }, () => next() * 4 - 2),
+  }
+  const scores = (await taylor(coupling, images, { samples: count, batch: count }))[coupling.groups.length]
+  const loss = async (graph: Graph) => (await evaluate(graph, images)).loss!
+  const step = 0.02
+  const slopes = []
+  for (const { slices } of coupling.blocks) {
+    let sum = 0
+    for (const index of slices[0].indices) {
+      const output = slices.map((s) => ({ ...s, indices: [index] }))
+      const rise =
+        (await loss(scaled(coupling.graph, output, 1 + step))) -
+        (await loss(scaled(coupling.graph, output, 1 - step)))
+      sum += Math.abs(rise / (2 * step))
+    }
+    slopes.push(sum)
+  }
+  const mean = slopes.reduce((a, b) => a + b, 0) / slopes.length
+  t.equal(scores.length, 3)
+  for (const [b, slope] of slopes.entries())
+    t.ok(Math.abs(scores[b] - slope / mean) < 0.03, `block ${b}: ${scores[b]} = ${slope / mean}`)
 })
 
 t.test('without labels there is no loss to expand', async (t) => {
