@@ -5,13 +5,13 @@ import { Option } from 'commander'
 import type { Footprint } from '../compiler/analysis/index.js'
 import { loadDataset } from '../compiler/data/index.js'
 import { readModelFile, writeFiles, writeModel } from '../compiler/onnx/index.js'
-import { criterionNames, type PruneOptions, prune } from '../compiler/recipes/index.js'
+import { criterionNames, type PruneOptions, type PruneResult, prune } from '../compiler/recipes/index.js'
 import type { Check } from '../compiler/surgery/index.js'
 import { count, type Define, outputOf, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { show, table } from './output.js'
 
-type Passed = Pick<PruneOptions, 'keep' | 'macs' | 'params' | 'criterion' | 'round' | 'check'>
+type Passed = Pick<PruneOptions, 'keep' | 'depth' | 'macs' | 'params' | 'criterion' | 'round' | 'check'>
 interface Options extends Passed, DataOptions {
   readonly data?: string
   readonly output: string
@@ -26,6 +26,7 @@ export const command: Define = (c) => {
     .argument('<model>', 'an ONNX file')
     .requiredOption('-o, --output <file>', 'where the pruned model goes')
     .option('--keep <share>', 'keep this share of the units of each group, for example 0.5', share)
+    .option('--depth <share>', 'with --keep, keep this share of the residual branches (default: all)', share)
     .option('--macs <share>', 'keep this share of the multiply–accumulates', share)
     .option('--params <share>', 'keep this share of the parameters', share)
     .option('--memory <size>', 'prune until the predicted memory is below it, for example 4MB', size)
@@ -38,11 +39,13 @@ export const command: Define = (c) => {
     .addHelpText(
       'after',
       `
-Removes whole channels, neurons and heads: everything that a unit touches goes with it, so that the pruned
-network computes exactly what the original computes with those weights at zero. Accuracy falls; finetune
-brings it back. 'espalier inspect MODEL' shows the groups and what cannot be pruned.
+Removes whole channels, neurons and heads, and residual branches where --depth says so: everything that a unit
+touches goes with it, so that the pruned network computes exactly what the original computes with those weights at
+zero. Accuracy falls; finetune brings it back. 'espalier inspect MODEL' shows the groups, the branches (a layer of a
+transformer is two) and what cannot be pruned.
 
   espalier prune model.onnx -o half.onnx --keep 0.5 --check
+  espalier prune model.onnx -o shallow.onnx --keep 1 --depth 0.75 --check
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion bn-gamma
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion taylor --data images:photos/train
   espalier prune model.onnx -o small.onnx --memory 4MB --plan plan.json`,
@@ -80,6 +83,7 @@ async function run(model: string, options: Options): Promise<void> {
   const report = {
     before: sized(result.before, (await stat(model)).size, result.units.before),
     after: sized(result.after, bytes.length, result.units.after),
+    blocks: result.blocks,
     check: result.check,
     seconds: result.seconds,
   }
@@ -97,10 +101,11 @@ function atLeastOne(text: string): number {
 interface Report {
   readonly before: ReturnType<typeof sized>
   readonly after: ReturnType<typeof sized>
+  readonly blocks: PruneResult['blocks']
   readonly check?: Check
 }
 
-function describe({ before, after, check }: Report, file: string): string {
+function describe({ before, after, blocks, check }: Report, file: string): string {
   const whole = (v: number) => Math.round(v).toLocaleString('en')
   const bytes = (v: number) => show.bytes(v)
   const rows = [
@@ -118,6 +123,10 @@ function describe({ before, after, check }: Report, file: string): string {
       ['left', ([, was, is]) => (was > 0 ? `${((100 * is) / was).toFixed(1)} %` : null)],
     ]),
   ]
+  if (blocks.gone.length > 0)
+    lines.push(
+      `gone as a whole: ${blocks.gone.length} of ${blocks.before} residual branches (${blocks.gone.join(', ')})`,
+    )
   if (check) {
     const gap = `outputs differ by at most ${check.maxAbsDiff.toExponential(1)} (scale ${check.scale.toPrecision(3)})`
     const weak = check.weak ? '; but they do not depend on the input: too much may be gone' : ''

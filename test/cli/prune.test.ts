@@ -6,7 +6,7 @@ import { floats, type Graph } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { prune } from '@espalier/server/compiler/recipes/index.js'
 import t from 'tap'
-import { invertedResidual, Net, plain } from '../zoo/index.js'
+import { architectures, invertedResidual, Net, plain } from '../zoo/index.js'
 
 const execute = promisify(execFile)
 const espalier = (...args: string[]) => execute(process.execPath, ['server/dist/cli/main.js', ...args])
@@ -43,6 +43,24 @@ t.test('prune --keep says before, after, check and seconds, and writes model and
   for (const [name, kept] of Object.entries<Record<string, number[]>>(JSON.parse(readFileSync(plan, 'utf8'))))
     for (const [d, indices] of Object.entries(kept))
       t.equal(graph.constant(name)?.dims[Number(d)], indices.length, `${name} along ${d}`)
+})
+
+t.test('prune --depth takes residual branches, worst first, and says which went', async (t) => {
+  const folder = t.testdir()
+  const residual = architectures.find((a) => a.name === 'ResNet basic')
+  const file = await written(folder, residual?.make() ?? plain())
+  const [out, plan] = [join(folder, 'out.onnx'), join(folder, 'plan.json')]
+  const options = ['--depth', '0.5', '--check', '--plan', plan]
+  const { stdout } = await espalier('prune', file, '-o', out, '--keep', '1', ...options, '--json')
+  const { before, after, blocks } = JSON.parse(stdout)
+  t.equal(blocks.before, 4)
+  t.equal(blocks.gone.length, 2)
+  t.equal(after.units, before.units, 'channels stay')
+  t.ok(after.macs < before.macs && after.peakActivationBytes <= before.peakActivationBytes)
+  const kept = Object.values<Record<string, number[]>>(JSON.parse(readFileSync(plan, 'utf8')))
+  t.ok(kept.length > 0 && kept.every((of) => of[0].length === 0))
+  const { stdout: text } = await espalier('prune', file, '-o', out, '--keep', '0.5', '--depth', '0')
+  t.match(text, /gone as a whole: 4 of 4 residual branches \(Add/)
 })
 
 t.test('prune --macs, --params and --memory meet what was asked; --round keeps multiples', async (t) => {

@@ -30,6 +30,8 @@ export interface PruneOptions extends Amount {
   readonly criterion?: keyof typeof criteria | 'taylor'
   /** Labelled data that `taylor` looks at. */
   readonly data?: Samples
+  /** Share of the residual branches that stays: 1 by default with `keep`; otherwise at least so many, 0 by default. */
+  readonly depth?: number
   /** Channel counts in multiples of it; 1 by default with `keep`, otherwise 8. */
   readonly round?: number
   /** Compares the result with the original in which the same weights are zero. */
@@ -43,6 +45,8 @@ export interface PruneResult {
   readonly graph: Graph
   readonly plan: Plan
   readonly units: { readonly before: number; readonly after: number }
+  /** How many residual branches there were, and labels of those that went. */
+  readonly blocks: { readonly before: number; readonly gone: readonly string[] }
   readonly before: Footprint
   readonly after: Footprint
   readonly check?: Check
@@ -76,7 +80,7 @@ export async function prune(
     return result
   }
   const subject = await timed('analyse', () => prunable(original, options.shapes))
-  const { groups, shapes } = subject.coupling
+  const { groups, blocks, shapes } = subject.coupling
   const scores = await timed('rank', () => scoresOf(subject, options))
   const removed = await timed('choose', () => choose(subject, scores, options))
   const { graph, real } = await timed('prune', async () => {
@@ -86,11 +90,13 @@ export async function prune(
   const check = options.check
     ? await timed('check', () => checkPruning(subject, removed, graph, { seed: options.seed }))
     : undefined
+  const gone = blocks.filter((b) => removed.has(b))
   const units = groups.reduce((n, g) => n + g.units.length, 0)
   return {
     graph,
     plan: planOf(subject, removed),
-    units: { before: units, after: units - removed.size },
+    units: { before: units, after: units - (removed.size - gone.length) },
+    blocks: { before: blocks.length, gone: gone.map((b) => b.label) },
     before: footprintOf(original, shapes.dims, shapes),
     after: footprintOf(graph, real.dims, shapes),
     check,
@@ -112,9 +118,9 @@ async function scoresOf(
 function choose(
   { coupling, original }: Prunable,
   scores: readonly Float64Array[],
-  { keep, macs, params, memoryBytes, round }: PruneOptions,
+  { keep, macs, params, memoryBytes, round, depth }: PruneOptions,
 ): ReadonlySet<Unit> {
-  if (keep !== undefined) return keepShare(coupling, scores, { share: keep, round })
+  if (keep !== undefined) return keepShare(coupling, scores, { share: keep, round, depth })
   const resource: Resource = memoryBytes !== undefined ? 'memory' : macs !== undefined ? 'macs' : 'params'
   const dense = footprintOf(original, coupling.shapes.dims, coupling.shapes)
   const limits = {
