@@ -81,7 +81,7 @@ t.test('prune --macs, --params and --memory meet what was asked; --round keeps m
 
 t.test('inspect names groups, units and what is left whole, with the operator and the reason', async (t) => {
   const n = new Net('named')
-  const h = n.op('QuickGelu', [n.conv(n.input('x', ['n', 3, 6, 6]), 3, 8)], {}, 'com.microsoft')
+  const h = n.op('Trilu', [n.conv(n.input('x', ['n', 3, 6, 6]), 3, 8)], {}, 'com.microsoft')
   const file = await written(t.testdir(), n.build(n.head(n.conv(h, 8, 6), 6)))
   const result = JSON.parse((await espalier('inspect', file, '--json')).stdout)
   for (const key of [
@@ -95,13 +95,13 @@ t.test('inspect names groups, units and what is left whole, with the operator an
     'units',
   ])
     t.type(result[key], 'number', key)
-  t.equal(result.ops['com.microsoft.QuickGelu'], 1)
+  t.equal(result.ops['com.microsoft.Trilu'], 1)
   t.equal(result.groups.length, 1)
   t.ok(result.groups[0].bytesPerUnit > 0 && result.groups[0].macsPerUnit > 0)
-  const left = result.unprunable.find((u: { operator: string }) => u.operator === 'com.microsoft.QuickGelu')
+  const left = result.unprunable.find((u: { operator: string }) => u.operator === 'com.microsoft.Trilu')
   t.match(left, { reason: /not described/ })
   t.ok(result.prunableShare > 0 && result.prunableShare < 1)
-  t.match((await espalier('inspect', file)).stdout, /left whole[\s\S]*QuickGelu/)
+  t.match((await espalier('inspect', file)).stdout, /left whole[\s\S]*Trilu/)
 })
 
 t.test('a network that cannot be pruned is refused with its cause', async (t) => {
