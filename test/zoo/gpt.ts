@@ -1,4 +1,4 @@
-import { type Architecture, cut, dense, expand, silu, sizeOf, transpose, view } from './layers.js'
+import { type Architecture, cut, dense, expand, rest, silu, sizeOf, transpose, view } from './layers.js'
 import { Net } from './net.js'
 
 interface Plan {
@@ -24,7 +24,7 @@ function rmsNorm(n: Net, x: string, width: number): string {
 /** Su et al. 2021: pairs of channels rotated by position; halves swapped as Slice, Neg and Concat. */
 function rotated(n: Net, x: string, head: number, cos: string, sin: string): string {
   const half = head / 2
-  const turned = n.op('Concat', [n.op('Neg', [cut(n, x, 3, half, 2 ** 31)]), cut(n, x, 3, 0, half)], {
+  const turned = n.op('Concat', [n.op('Neg', [rest(n, x, 3, half)]), cut(n, x, 3, 0, half)], {
     axis: -1,
   })
   return n.op('Add', [n.op('Mul', [x, cos]), n.op('Mul', [turned, sin])])

@@ -1,4 +1,4 @@
-import { int64s } from '@espalier/server/compiler/graph/index.js'
+import { int64s, tensor } from '@espalier/server/compiler/graph/index.js'
 import type { ConvOptions, Net } from './net.js'
 
 /** An architecture: a network with random weights, small by default, in the structure of its paper. */
@@ -103,6 +103,12 @@ export function expand(n: Net, x: string, ...sizes: readonly (number | string)[]
 
 export const transpose = (n: Net, x: string, ...perm: readonly number[]): string =>
   n.op('Transpose', [x], { perm })
+
+/** x[…, from:, …] along one axis, its end written as PyTorch's exporter does: the largest int64. */
+export function rest(n: Net, x: string, axis: number, from: number): string {
+  const end = n.constant('i', tensor('int64', [1], BigInt64Array.of(2n ** 63n - 1n)))
+  return n.op('Slice', [x, n.ints([from]), end, n.ints([axis]), n.ints([1])])
+}
 
 /** x[…, from:to, …] along one axis. */
 export const cut = (n: Net, x: string, axis: number, from: number, to: number): string =>

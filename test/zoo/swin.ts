@@ -1,4 +1,4 @@
-import { type Architecture, cut, dense, gelu, layerNorm, transpose, view } from './layers.js'
+import { type Architecture, cut, dense, gelu, layerNorm, rest, transpose, view } from './layers.js'
 import { Net } from './net.js'
 
 const WINDOW = 4
@@ -7,7 +7,7 @@ const WINDOW = 4
 function roll(n: Net, x: string, side: number, shift: number): string {
   const at = (shift + side) % side
   return [1, 2].reduce(
-    (y, axis) => n.op('Concat', [cut(n, y, axis, at, side), cut(n, y, axis, 0, at)], { axis }),
+    (y, axis) => n.op('Concat', [rest(n, y, axis, at), cut(n, y, axis, 0, at)], { axis }),
     x,
   )
 }

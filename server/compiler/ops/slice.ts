@@ -36,7 +36,7 @@ export const slice = defineOp({
         newStarts[k] = before(first)
         newEnds[k] = whole ? ends[k] : before(last)
       }
-      write(f, node, newStarts, newEnds)
+      if (`${newStarts} ${newEnds}` !== `${starts} ${ends}`) write(f, node, newStarts, newEnds)
     })
     const origins = f.inputs[0]?.origins
     const picked =
@@ -90,7 +90,10 @@ function write(
     if (was)
       node.input(
         i,
-        was.dtype === 'int32' ? tensor('int32', was.dims, Int32Array.from(values)) : int64s(values),
+        was.dtype === 'int32'
+          ? tensor('int32', was.dims, Int32Array.from(values))
+          : // "To the end" is often written as 2^63 − 1, which as a number is one too many for int64.
+            int64s(values.map((v) => Math.min(v, Number.MAX_SAFE_INTEGER))),
       )
   }
 }
