@@ -1,5 +1,6 @@
 export { type Check, checkPruning } from './check.js'
 export { foldBatchNorm } from './fold-batch-norm.js'
+export { foldSizes } from './fold-sizes.js'
 export { gatherMoves } from './gather-moves.js'
 export { type Plan, type Prunable, planOf, prunable, pruned, verifyShapes } from './prunable.js'
 export { removeUnits, touched, zeroUnits } from './remove-units.js'

@@ -9,6 +9,7 @@ import {
   type Unit,
 } from '../analysis/index.js'
 import { type Graph, numbersOf } from '../graph/index.js'
+import { foldSizes } from './fold-sizes.js'
 import { gatherMoves } from './gather-moves.js'
 import { removeUnits, touched } from './remove-units.js'
 import { rejoinConstants, type Separated, separateConstants } from './separate-constants.js'
@@ -34,7 +35,7 @@ export type Plan = Record<string, Record<string, number[]>>
 export async function prunable(original: Graph, shapes: InputShapes = {}): Promise<Prunable> {
   refuseNaN(original)
   const captured = await captureShapes(original, shapes)
-  const separated = separateConstants(gatherMoves(original, captured))
+  const separated = separateConstants(gatherMoves(foldSizes(original, captured), captured))
   return { original, separated, coupling: couple(separated.graph, withConstants(captured, separated.graph)) }
 }
 
