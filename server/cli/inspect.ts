@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { type Coupling, type Explanation, explain } from '../compiler/analysis/index.js'
 import { elementCount, type Graph, shortened, type Value } from '../compiler/graph/index.js'
-import { readModelFile } from '../compiler/onnx/index.js'
+import { readModelFile, writeFiles } from '../compiler/onnx/index.js'
 import { prunable } from '../compiler/surgery/index.js'
 import { type Define, outputOf } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
@@ -9,6 +10,7 @@ import { facts, show, table } from './output.js'
 
 interface Options extends Pick<DataOptions, 'shape'> {
   readonly all?: boolean
+  readonly svg?: string
   readonly json?: boolean
 }
 
@@ -16,6 +18,7 @@ export const command: Define = (c) => {
   addShapeOption(c)
     .argument('<model>', 'an ONNX file')
     .option('--all', 'list every group and everything left whole')
+    .option('--svg <file>', 'draw the network, layer by layer')
     .addHelpText(
       'after',
       `
@@ -27,6 +30,7 @@ to passes it by. What is left whole is listed with the operator that asks for it
 
   espalier inspect model.onnx
   espalier inspect model.onnx --all
+  espalier inspect model.onnx --svg model.svg
   espalier inspect model.onnx --shape x=1,3,48,192 --json`,
     )
     .action(inspect)
@@ -36,6 +40,11 @@ async function inspect(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const graph = await readModelFile(model)
   const { coupling } = await prunable(graph, options.shape)
+  if (options.svg) {
+    const { draw } = await import('../compiler/drawing/index.js')
+    const svg = await draw(basename(model), { graph, shapes: coupling.shapes })
+    await writeFiles(new Map([[options.svg, svg]]))
+  }
   const { dense, floor, groups, blocks, undescribed, peakAt } = explain(coupling)
   const wholeParams = coupling.whole.reduce((sum, w) => sum + sizeOf(coupling, w.tensor), 0)
   const result = {
@@ -144,7 +153,7 @@ function groupsTable(groups: Result['groups'], all: boolean): string[] {
   const lowering = groups.filter((g) => g.peakBytesPerUnit > 0).length
   return [
     table(shown, [
-      ['a unit is one of the', (g) => shortened(g.what, 100)],
+      ['a unit is one of the', (g) => shortened(g.what, 120)],
       ['units', (g) => g.units],
       ['bytes a unit', (g) => show.bytes(g.bytesPerUnit)],
       ['MACs a unit', (g) => whole(g.macsPerUnit)],

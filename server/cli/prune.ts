@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import { Option } from 'commander'
 import type { Footprint } from '../compiler/analysis/index.js'
@@ -17,6 +17,7 @@ interface Options extends Passed, DataOptions {
   readonly output: string
   readonly memory?: number
   readonly plan?: string
+  readonly svg?: string
   readonly seed: number
   readonly json?: boolean
 }
@@ -34,6 +35,7 @@ export const command: Define = (c) => {
     .option('--data <D>', 'labelled data, for --criterion taylor')
     .option('--round <n>', 'keep channels in multiples (default: 1 with --keep, otherwise 8)', atLeastOne)
     .option('--plan <file>', 'write what was kept: {initializer: {dimension: [indices]}}')
+    .option('--svg <file>', 'draw the network before and after, layer by layer')
     .option('--check', 'compare with the original in which the same weights are zero')
     .option('--seed <n>', 'for --criterion random and --check', count, 0)
     .addHelpText(
@@ -48,7 +50,8 @@ transformer is two) and what cannot be pruned.
   espalier prune model.onnx -o shallow.onnx --keep 1 --depth 0.75 --check
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion bn-gamma
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion taylor --data images:photos/train
-  espalier prune model.onnx -o small.onnx --memory 4MB --plan plan.json`,
+  espalier prune model.onnx -o small.onnx --memory 4MB --plan plan.json
+  espalier prune model.onnx -o half.onnx --macs 0.5 --svg half.svg`,
     )
     .action(run)
 }
@@ -62,11 +65,7 @@ const stages: Readonly<Record<string, string>> = {
 }
 
 async function run(model: string, options: Options): Promise<void> {
-  if (options.plan && resolve(options.plan) === resolve(options.output))
-    throw new EspalierError(
-      'OPTION_INVALID',
-      `model and plan cannot both be '${options.plan}'; name two files`,
-    )
+  requireDistinct(options)
   const out = outputOf(options)
   const progress = out.progress()
   const original = await readModelFile(model)
@@ -79,6 +78,15 @@ async function run(model: string, options: Options): Promise<void> {
   const bytes = writeModel(result.graph)
   const files = new Map<string, Uint8Array | string>([[options.output, bytes]])
   if (options.plan) files.set(options.plan, `${JSON.stringify(result.plan)}\n`)
+  if (options.svg) {
+    const { draw } = await import('../compiler/drawing/index.js')
+    const { before, after } = result.shapes
+    const pair = [
+      { graph: original, shapes: before },
+      { graph: result.graph, shapes: after },
+    ] as const
+    files.set(options.svg, await draw(basename(model), ...pair))
+  }
   await writeFiles(files)
   const report = {
     before: sized(result.before, (await stat(model)).size, result.units.before),
@@ -88,6 +96,23 @@ async function run(model: string, options: Options): Promise<void> {
     seconds: result.seconds,
   }
   out.result(report, () => describe(report, options.output))
+}
+
+/** @throws OPTION_INVALID where two of the files to write are one */
+function requireDistinct({ output, plan, svg }: Options): void {
+  const named = [
+    ['model', output],
+    ['plan', plan],
+    ['drawing', svg],
+  ].flatMap(([what, path]) => (path ? [{ what, path }] : []))
+  for (const [i, { what, path }] of named.entries()) {
+    const twin = named.slice(0, i).find((other) => resolve(other.path) === resolve(path))
+    if (!twin) continue
+    throw new EspalierError(
+      'OPTION_INVALID',
+      `${twin.what} and ${what} cannot both be '${path}'; name two files`,
+    )
+  }
 }
 
 const sized = (f: Footprint, fileBytes: number, units: number) => ({ ...f, fileBytes, units })

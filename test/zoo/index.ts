@@ -43,6 +43,13 @@ export const architectures: readonly Architecture[] = [
   ...quantizeds,
 ]
 
-export const { plain, invertedResidual, paddedShortcut, groupedConvolution, channelShuffle, sharedWeights } =
-  convolutional
+export const {
+  plain,
+  invertedResidual,
+  paddedShortcut,
+  concatSplit,
+  groupedConvolution,
+  channelShuffle,
+  sharedWeights,
+} = convolutional
 export const { attention, fusedAttention } = transformer

@@ -1,4 +1,5 @@
 import { type Graph, intAttribute, type Node, shortened } from '../graph/index.js'
+import { noMacs, opFor } from '../ops/index.js'
 import type { Coupling, Group } from './coupling.js'
 import type { Reach } from './reach.js'
 
@@ -45,11 +46,12 @@ const recurrent = new Set(['LSTM', 'GRU', 'RNN'])
 export function wordsOf({ graph, groups, axes }: Coupling, reach: readonly Reach[]): GroupWords[] {
   const fixed = fixedValues(graph)
   const rank = (name: string) => axes.get(name)?.length ?? 0
+  const size = (name: string, axis: number) => axes.get(name)?.[axis]?.atoms.length ?? 0
   return groups.map((group, g) => {
     const uses = usesOf(graph, reach[g], fixed)
     const said =
       attention(group, reach[g], uses, fixed, rank) ??
-      grouped(reach[g], uses) ??
+      grouped(reach[g], uses, size) ??
       rows(reach[g], uses, fixed) ??
       layers(group, reach[g], uses, fixed)
     return { ...said, layers: uses.makers.map((m) => m.name) }
@@ -80,8 +82,12 @@ function usesOf(graph: Graph, reach: Reach, fixed: ReadonlySet<string>): Uses {
     if (fed && (!made || square)) readers.push(n)
     if (fed && made && !square) passed.push(n)
   }
-  return { makers, readers, passed }
+  const layers = makers.filter(weighs)
+  return { makers: layers.length > 0 ? layers : makers, readers, passed }
 }
+
+/** Whether a node is a layer for people: it multiplies, or looks a table up. */
+const weighs = (n: Node): boolean => n.op === 'Gather' || (opFor(n)?.macs ?? noMacs) !== noMacs
 
 /** Heads, or what is inside of each, where two activations are multiplied or an operator is attention by itself. */
 function attention(
@@ -114,16 +120,21 @@ function attention(
   }
 }
 
-/** Groups of a grouped convolution, or the channels within each. */
-function grouped(reach: Reach, { makers, readers, passed }: Uses): Said | undefined {
-  const taken = (value: string) => Math.max(0, ...(reach.get(value) ?? []))
+/** Groups of a grouped convolution, or the channels within each. In a depthwise one, channels are just channels. */
+function grouped(
+  reach: Reach,
+  { makers, readers, passed }: Uses,
+  size: (name: string, axis: number) => number,
+): Said | undefined {
+  const taken = (value: string) => reach.get(value)?.[1] ?? 0
   for (const n of [...passed, ...readers, ...makers]) {
     const groups = intAttribute(n, 'group', 1)
-    if (groups === 1) continue
-    if (passed.includes(n) && taken(n.inputs[0]) > 1 && !reach.get(n.inputs[1])?.[1])
+    const each = size(n.inputs[0], 1) / groups
+    if (groups === 1 || each === 1) continue
+    if (passed.includes(n) && taken(n.inputs[0]) === each && taken(n.inputs[1]) === 0)
       return { kind: 'groups', text: `groups of ${quoted(n)}` }
-    if (readers.includes(n) || (makers.includes(n) && taken(n.outputs[0]) === groups))
-      return { kind: 'channels in a group', text: `channels in each group of ${quoted(n)}` }
+    const side = readers.includes(n) ? 'input' : taken(n.outputs[0]) === groups ? 'output' : undefined
+    if (side) return { kind: 'channels in a group', text: `${side} channels in each group of ${quoted(n)}` }
   }
 }
 
@@ -161,12 +172,30 @@ function layers(
       kind: 'output channels',
       text: `${dense.has(first.op) ? 'outputs' : 'output channels'} of ${names}`,
     }
-  const by = [...passed, ...readers].find(
-    (n) => new Set(n.inputs.filter((i) => reach.has(i) && !fixed.has(i))).size > 1,
-  )
+  const by = joining(reach, passed, readers, makers, fixed)
   return {
     kind: 'shared channels',
     text: `channels that ${makers.length} layers share${by ? ` through ${quoted(by)}` : ''}: ${names}`,
+  }
+}
+
+/** The first node in which the channels of different layers meet. */
+function joining(
+  reach: Reach,
+  passed: readonly Node[],
+  readers: readonly Node[],
+  makers: readonly Node[],
+  fixed: ReadonlySet<string>,
+) {
+  const origins = new Map<string, ReadonlySet<Node>>()
+  for (const m of makers) for (const o of m.outputs) origins.set(o, new Set([m]))
+  for (const n of [...passed, ...readers]) {
+    const from = n.inputs
+      .filter((i) => reach.has(i) && !fixed.has(i))
+      .map((i) => origins.get(i) ?? new Set<Node>())
+    const all = new Set(from.flatMap((set) => [...set]))
+    if (from.some((set) => set.size < all.size)) return n
+    for (const o of n.outputs) if (!origins.has(o)) origins.set(o, all)
   }
 }
 

@@ -1,5 +1,5 @@
 import { EspalierError } from '@espalier/shared'
-import { type Footprint, footprintOf, type InputShapes, type Unit } from '../analysis/index.js'
+import { type Footprint, footprintOf, type InputShapes, type Shapes, type Unit } from '../analysis/index.js'
 import { allocate, type Resource, thinning } from '../budget/index.js'
 import type { Graph } from '../graph/index.js'
 import { criteria, keepShare, taylor } from '../saliency/index.js'
@@ -49,6 +49,8 @@ export interface PruneResult {
   readonly blocks: { readonly before: number; readonly gone: readonly string[] }
   readonly before: Footprint
   readonly after: Footprint
+  /** Of the network before and after, as runs of both showed them. */
+  readonly shapes: { readonly before: Shapes; readonly after: Shapes }
   readonly check?: Check
   readonly seconds: Readonly<Record<string, number>>
 }
@@ -99,6 +101,7 @@ export async function prune(
     blocks: { before: blocks.length, gone: gone.map((b) => b.label) },
     before: footprintOf(original, shapes.dims, shapes),
     after: footprintOf(graph, real.dims, shapes),
+    shapes: { before: shapes, after: real },
     check,
     seconds,
   }

@@ -77,13 +77,15 @@ t.test('words name the layers, whatever these are called', async (t) => {
 t.test('shares say what one unit a group leaves; who nobody described is named', async (t) => {
   const n = new Net('stranger')
   const x = n.op('Relu', [n.conv(n.input('x', ['n', 3, 6, 6]), 3, 8)])
-  const strange = n.op('Det', [n.conv(x, 8, 6)])
-  const { dense, floor, undescribed, groups } = await explained(n.build(n.dense(strange, 6, 4)))
-  t.match(undescribed, [{ operator: 'Det', node: /^Det/ }])
+  const strange = n.op('Inverse', [n.conv(x, 8, 6)], {}, 'com.microsoft')
+  const { dense, floor, undescribed, groups } = await explained(
+    n.build(n.dense(n.op('Flatten', [strange]), 216, 4)),
+  )
+  t.match(undescribed, [{ operator: 'com.microsoft.Inverse', node: /^Inverse/ }])
   t.same(
     groups.map((g) => g.units),
     [8],
   )
-  t.equal(dense.macs, 36 * 9 * (3 * 8 + 8 * 6) + 6 * 4)
-  t.equal(floor.macs, 36 * 9 * (3 + 6) + 6 * 4)
+  t.equal(dense.macs, 36 * 9 * (3 * 8 + 8 * 6) + 216 * 4)
+  t.equal(floor.macs, 36 * 9 * (3 + 6) + 216 * 4)
 })

@@ -1,0 +1,2 @@
+export { draw } from './draw.js'
+export type { Seen } from './layers.js'
