@@ -6,7 +6,7 @@ import type { ModelFacts } from '../http/schemas/index.js'
 
 /** Runs in a child process: reads a model that nobody vouches for, loads it as a device would, and says what it is. */
 serve(async ({ path }: { path: string }): Promise<ModelFacts> => {
-  const graph = await readModelFile(path)
+  const graph = await readModelFile(path, { whole: true })
   const session = await openSession(path, { optimize: false })
   await session.release()
   const ops: Record<string, number> = {}

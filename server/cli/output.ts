@@ -72,7 +72,9 @@ function bar(share: number, width = 24): string {
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const cells = rows.map((row) => columns.map(([, value]) => value(row) ?? '–'))
   const right = columns.map((_, i) => cells.length > 0 && cells.every((c) => isNumeric(c[i])))
-  const lines = [columns.map(([title]) => title), ...cells].map((line) => line.map(String))
+  const lines = [columns.map(([title]) => title), ...cells].map((line) =>
+    line.map((c) => harmless(String(c))),
+  )
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)))
   return lines
     .map((line) =>
@@ -90,7 +92,7 @@ const isNumeric = (cell: Cell) => typeof cell === 'number' || /^[-–\d]/.test(S
 export function facts(entries: Readonly<Record<string, Cell>>): string {
   const width = Math.max(...Object.keys(entries).map((k) => k.length))
   return Object.entries(entries)
-    .map(([key, value]) => `${key.padEnd(width)}  ${value ?? '–'}`)
+    .map(([key, value]) => `${key.padEnd(width)}  ${harmless(String(value ?? '–'))}`)
     .join('\n')
 }
 
@@ -103,13 +105,16 @@ export const show = {
     v == null ? null : new Date(v).toISOString().replace('T', ' ').slice(0, 19),
 }
 
+/** Text from a file for a terminal: its control characters would move the cursor, or worse. */
+const harmless = (text: string) => text.replace(/\p{Cc}+/gu, ' ')
+
 /** Codes that say the command line itself was wrong: exit status 2, not 1. */
 const usage = new Set<ErrorCode>(['OPTION_INVALID', 'SIZE_INVALID'])
 
 /** Prints a failure's one-line cause. @returns the exit status: 2 for wrong usage, otherwise 1. */
 export function fail(thrown: unknown, out: Output): number {
   const { code, message } = asEspalierError(thrown)
-  out.stderr.write(`espalier: ${message.replaceAll('\n', ' ')} (${code})\n`)
+  out.stderr.write(`espalier: ${harmless(message)} (${code})\n`)
   if (out.json) out.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`)
   return usage.has(code) ? 2 : 1
 }

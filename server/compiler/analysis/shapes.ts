@@ -9,7 +9,9 @@ import {
   type Tensor,
   type Value,
 } from '../graph/index.js'
+import { most } from '../most.js'
 import { openSession, outline, type Session } from '../runtime/index.js'
+import { refuseGiants, tooHeavy } from './giants.js'
 
 /** Concrete sizes given by the user, by input name. */
 export type InputShapes = Readonly<Record<string, readonly number[]>>
@@ -36,10 +38,11 @@ const FED = 1 << 16
  * Runs the network once, in onnxruntime, with every intermediate exposed. Dynamic axes get sizes above one:
  * the first axis 2, others the first of a few sizes with which the network runs.
  * @throws DIMENSION_UNKNOWN naming the axis if none does; MODEL_UNSUPPORTED if the runtime cannot load it,
- *   MODEL_UNRUNNABLE if it loads and does not run; OPTION_INVALID if a given shape does not fit the model.
+ *   MODEL_UNRUNNABLE if it loads and does not run; MODEL_TOO_HEAVY for values larger than `most` allows; OPTION_INVALID if a given shape does not fit the model.
  */
 export async function captureShapes(graph: Graph, given: InputShapes = {}): Promise<Shapes> {
   checkGiven(graph, given)
+  refuseGiants(graph)
   const open = openAxes(graph, given)
   const known = new Set(graph.outputs.map((o) => o.name))
   const hidden = graph.nodes
@@ -50,7 +53,7 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
   const fed = [...graph.initializers].filter(([, t]) => t.dtype === 'float32' && t.data.byteLength > FED)
   const weights = Object.fromEntries(fed)
   const exposed = graph.with({
-    initializers: new Map([...graph.initializers].filter(([name]) => !weights[name])),
+    initializers: new Map([...graph.initializers].filter(([name]) => !Object.hasOwn(weights, name))),
     inputs: [...graph.inputs, ...fed.map(([name, { dtype, dims }]): Value => ({ name, dtype, dims }))],
     outputs: [...graph.outputs, ...hidden],
   })
@@ -60,12 +63,14 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
     for (const size of open.length > 0 ? candidates : [0]) {
       for (const batch of [2, 1]) {
         const inputs = Object.fromEntries(
-          graph.inputs.map((v) => [v.name, given[v.name] ?? concrete(v, batch, size)]),
+          graph.inputs.map((v) => [v.name, sizesOf(given, v.name) ?? concrete(v, batch, size)]),
         )
         try {
+          refuseGiantInputs(inputs)
           return await captured(graph, session, inputs, weights)
         } catch (thrown) {
-          if (asEspalierError(thrown).code !== 'MODEL_UNRUNNABLE') throw thrown
+          const { code } = asEspalierError(thrown)
+          if (code !== 'MODEL_UNRUNNABLE' && code !== 'MODEL_TOO_HEAVY') throw thrown
           failure = thrown
         }
       }
@@ -138,11 +143,19 @@ export function xorshift(seed: number): () => number {
   }
 }
 
+/** An input may be called like something that every object has. */
+const sizesOf = (given: InputShapes, name: string) => (Object.hasOwn(given, name) ? given[name] : undefined)
+
+function refuseGiantInputs(inputs: InputShapes): void {
+  for (const [name, dims] of Object.entries(inputs))
+    if (elementCount(dims) > most.elements) throw tooHeavy(`input '${name}' is`, elementCount(dims))
+}
+
 const describe = (d: Dim, i: number) => (typeof d === 'string' ? `'${d}' (axis ${i})` : `axis ${i}`)
 
 function openAxes(graph: Graph, given: InputShapes): string[] {
   return graph.inputs.flatMap((v) => {
-    if (given[v.name]) return []
+    if (sizesOf(given, v.name)) return []
     if (!v.dims) {
       throw new EspalierError(
         'DIMENSION_UNKNOWN',

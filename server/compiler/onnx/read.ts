@@ -19,18 +19,21 @@ import {
   topologicalOrder,
   type Value,
 } from '../graph/index.js'
+import { check } from './check.js'
 import { dtypeOf } from './dtype.js'
+import { scan } from './scan.js'
 import { decodeTensor, type ExternalData } from './tensor.js'
 
 /**
  * An ONNX file's bytes as a Graph. Whatever Espalier does not model is kept for `writeModel`.
  * @throws NOT_ONNX if the bytes are no ONNX model or are cut short; MODEL_INVALID if the model contradicts
- *   itself (a cycle, a value nobody provides, a tensor whose data do not fill its shape);
- *   EXTERNAL_DATA_INVALID where a tensor's file is missing or too short.
+ *   itself (a cycle, a value nobody provides, a tensor whose data do not fill its shape); MODEL_TOO_HEAVY if it
+ *   declares more than `most` allows; EXTERNAL_DATA_INVALID where a tensor's file is missing or too short.
  */
 export function readModel(bytes: Uint8Array, { external }: { external?: ExternalData } = {}): Graph {
   const model = parse(bytes)
   const proto = model.graph
+  check(model, external)
   if (!proto || proto.output.length === 0) {
     throw new EspalierError(
       'NOT_ONNX',
@@ -38,17 +41,14 @@ export function readModel(bytes: Uint8Array, { external }: { external?: External
     )
   }
   const initializers = new Map<string, Tensor>()
-  for (const t of proto.initializer) {
-    if (initializers.has(t.name))
-      throw new EspalierError('MODEL_INVALID', `initializer '${t.name}' is there twice`)
-    initializers.set(t.name, decodeTensor(t, external))
-  }
+  for (const t of proto.initializer) initializers.set(t.name, decodeTensor(t))
   const sparse = proto.sparseInitializer.map((s) => s.values?.name ?? '')
   const inputs = proto.input.map(valueFrom).filter((v) => !initializers.has(v.name))
-  const nodes = topologicalOrder(
-    proto.node.map((n) => nodeOf(n, external)),
-    [...initializers.keys(), ...sparse, ...inputs.map((v) => v.name)],
-  )
+  const nodes = topologicalOrder(proto.node.map(nodeOf), [
+    ...initializers.keys(),
+    ...sparse,
+    ...inputs.map((v) => v.name),
+  ])
   const graph = new Graph({
     name: proto.name,
     nodes,
@@ -72,8 +72,10 @@ export const domainOf = (domain: string): string => (domain === 'ai.onnx' ? '' :
 
 function parse(bytes: Uint8Array): ModelProto {
   try {
+    scan(bytes)
     return fromBinary(ModelProtoSchema, bytes)
   } catch (cause) {
+    if (cause instanceof EspalierError) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new EspalierError(
       'NOT_ONNX',
@@ -83,7 +85,7 @@ function parse(bytes: Uint8Array): ModelProto {
   }
 }
 
-function nodeOf(proto: NodeProto, external?: ExternalData): Node {
+function nodeOf(proto: NodeProto): Node {
   return {
     name: proto.name || proto.output.find((o) => o !== '') || proto.opType,
     op: proto.opType,
@@ -91,13 +93,13 @@ function nodeOf(proto: NodeProto, external?: ExternalData): Node {
     inputs: proto.input,
     outputs: proto.output,
     attributes: new Map(
-      proto.attribute.map((a) => [a.name, { ...attributeValue(a, proto, external), origin: a } as Attribute]),
+      proto.attribute.map((a) => [a.name, { ...attributeValue(a, proto), origin: a } as Attribute]),
     ),
     origin: proto,
   }
 }
 
-function attributeValue(a: AttributeProto, n: NodeProto, external?: ExternalData): AttributeValue {
+function attributeValue(a: AttributeProto, n: NodeProto): AttributeValue {
   const text = (b: Uint8Array) => new TextDecoder().decode(b)
   // 64-bit extremes mean "to the end" (Slice): they lose nothing by rounding.
   const whole = (v: bigint) => {
@@ -123,7 +125,7 @@ function attributeValue(a: AttributeProto, n: NodeProto, external?: ExternalData
     case A.STRINGS:
       return { type: 'strings', value: a.strings.map(text) }
     case A.TENSOR:
-      return a.t ? { type: 'tensor', value: decodeTensor(a.t, external) } : { type: 'other' }
+      return a.t ? { type: 'tensor', value: decodeTensor(a.t) } : { type: 'other' }
     case A.GRAPH:
       return { type: 'graph', captures: a.g ? capturesOf(a.g) : [] }
     case A.GRAPHS:

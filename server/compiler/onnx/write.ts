@@ -10,8 +10,6 @@ import {
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
-  type TensorProto,
-  TensorProto_DataLocation,
   TypeProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
@@ -26,7 +24,7 @@ const IR_VERSION = 10n
 
 /**
  * A Graph as the bytes of an ONNX file. What came from a file and was not changed is written as it came, unknown
- * fields included; tensors whose data lay in external files are taken into the file.
+ * fields included; tensors whose data lay in external files were taken in when they were read.
  */
 export function writeModel(graph: Graph): Uint8Array<ArrayBuffer> {
   const origin = graph.origin as ModelProto | undefined
@@ -46,7 +44,7 @@ export function writeModel(graph: Graph): Uint8Array<ArrayBuffer> {
       ...(was ?? create(GraphProtoSchema)),
       name: graph.name,
       node: graph.nodes.map(nodeProto),
-      initializer: [...graph.initializers].map(([name, t]) => inlined(encodeTensor(t, name), t.data)),
+      initializer: [...graph.initializers].map(([name, t]) => encodeTensor(t, name)),
       input: [...graph.inputs.map(valueProto), ...alsoInputs],
       output: graph.outputs.map(valueProto),
       valueInfo: [...graph.values.values()].map(valueProto),
@@ -60,12 +58,6 @@ const opsetImport = (graph: Graph, origin?: ModelProto) =>
       origin?.opsetImport.find((o) => domainOf(o.domain) === domain && o.version === BigInt(version)) ??
       create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
   )
-
-function inlined(proto: TensorProto, data: ArrayBufferView): TensorProto {
-  if (proto.dataLocation !== TensorProto_DataLocation.EXTERNAL) return proto
-  const rawData = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
-  return { ...proto, dataLocation: TensorProto_DataLocation.DEFAULT, externalData: [], rawData }
-}
 
 function nodeProto(n: Node): NodeProto {
   const origin = n.origin as NodeProto | undefined
@@ -81,8 +73,7 @@ function nodeProto(n: Node): NodeProto {
 /** An attribute that came from a file keeps its proto: an edit replaces the whole Attribute, which then has no origin. */
 function attributeProto(name: string, a: Attribute): AttributeProto {
   const origin = a.origin as AttributeProto | undefined
-  if (origin)
-    return a.type === 'tensor' && origin.t ? { ...origin, t: inlined(origin.t, a.value.data) } : origin
+  if (origin) return origin
   const bytes = (s: string) => new TextEncoder().encode(s)
   const make = (
     fields: Partial<Pick<AttributeProto, 'type' | 'f' | 'i' | 's' | 'floats' | 'ints' | 'strings' | 't'>>,
@@ -101,7 +92,7 @@ function attributeProto(name: string, a: Attribute): AttributeProto {
     case 'strings':
       return make({ type: A.STRINGS, strings: a.value.map(bytes) })
     case 'tensor':
-      return make({ type: A.TENSOR, t: inlined(encodeTensor(a.value, ''), a.value.data) })
+      return make({ type: A.TENSOR, t: encodeTensor(a.value, '') })
     case 'graph':
     case 'other':
       throw new Error(`attribute '${name}' of type ${a.type} can only be carried from a file, not made`)

