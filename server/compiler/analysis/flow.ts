@@ -47,10 +47,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
   }
   for (const [name, t] of constants(graph)) values.set(name, constantFlow(name, t, axes, shapes))
   for (const n of graph.nodes) {
-    if (n.op === 'Constant') {
-      for (const o of n.outputs) if (!values.has(o)) values.set(o, { axes: [] })
-      continue
-    }
+    if (graph.constant(n.outputs[0])) continue
     const own: Edit[] = []
     const results = flowOf(n, own)
     n.outputs.forEach((name, i) => {

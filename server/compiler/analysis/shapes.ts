@@ -46,7 +46,7 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
   const open = openAxes(graph, given)
   const known = new Set(graph.outputs.map((o) => o.name))
   const hidden = graph.nodes
-    .filter((n) => n.op !== 'Constant')
+    .filter((n) => !graph.constant(n.outputs[0]))
     .flatMap((n) => n.outputs)
     .filter((o) => o !== '' && !known.has(o))
     .map((name): Value => ({ name, dtype: 'other', dims: null }))

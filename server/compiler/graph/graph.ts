@@ -1,3 +1,4 @@
+import { constantOf } from './constant-node.js'
 import { type Node, reads } from './node.js'
 import type { DType, Tensor } from './tensor.js'
 
@@ -103,7 +104,6 @@ export class Graph implements GraphParts {
     if (initializer) return initializer
     const producer = this.producer(value)
     if (producer?.op !== 'Constant' || producer.domain !== '') return undefined
-    const a = producer.attributes.get('value')
-    return a?.type === 'tensor' ? a.value : undefined
+    return constantOf(producer)
   }
 }

@@ -1,5 +1,5 @@
 import { int64s, intAttribute, intsAttribute } from '../graph/index.js'
-import { type Axis, defineOp, noMacs, positive, product } from './define.js'
+import { type Axis, defineOp, keepSizes, noMacs, positive, product } from './define.js'
 
 export const concat = defineOp({
   op: 'Concat',
@@ -16,6 +16,10 @@ export const concat = defineOp({
     })
     const origins = f.inputs.flatMap((v) => v?.origins ?? [])
     const complete = rank === 1 && origins.length === axes[0].atoms.length
+    if (!complete)
+      f.inputs.forEach((_, i) => {
+        keepSizes(f, i)
+      })
     return [{ axes, origins: complete ? origins : undefined }]
   },
   macs: noMacs,

@@ -127,6 +127,12 @@ export const withZero = (a: Axis, zero: boolean): Axis => (a.zero === zero ? a :
 /** A dimension of size one. */
 export const one = (f: FlowContext): Axis => f.fixed(1, 'a size of one')
 
+/** Leaves axes whole whose size input `i` holds: what becomes of it is not followed. */
+export function keepSizes(f: FlowContext, i: number): void {
+  for (const origin of f.inputs[i]?.origins ?? [])
+    if (origin.from === 'axis') f.freeze(origin.axis, 'its size is used as a number')
+}
+
 /** An operator of which nothing can be pruned, and why. */
 export const leftWhole = (op: string, reason: string, domain = ''): OpDefinition =>
   defineOp({ op, domain, whole: reason, flow: (f) => f.decline(reason), macs: noMacs })

@@ -1,4 +1,4 @@
-import { intAttribute } from '../graph/index.js'
+import { intAttribute, intsAttribute } from '../graph/index.js'
 import { type Axis, defineOp, type FlowContext, noMacs, positive, withZero } from './define.js'
 
 const byNumber = 'it is indexed by computed numbers'
@@ -152,13 +152,21 @@ export const maxUnpool = defineOp({
   macs: noMacs,
 })
 
-/** Slices of `axis` cropped or padded about its middle; the others go through. */
+/** `axes` (all, if none are given) cropped or padded about their middle to given sizes; the others go through. */
 export const centerCropPad = defineOp({
   op: 'CenterCropPad',
+  sizes: [1],
   flow(f) {
     const sizes = f.outputDims()
-    const axes = f.axes(0).map((a, i) => {
-      if (a.atoms.length === sizes[i]) return a
+    const before = f.axes(0)
+    const given = (intsAttribute(f.node, 'axes') ?? [...before.keys()]).map((a) => positive(a, before.length))
+    const axes = before.map((a, i) => {
+      const origin = f.inputs[1]?.origins?.[given.indexOf(i)]
+      if (a.atoms.length === sizes[i]) {
+        if (given.includes(i)) f.sizes(origin, a)
+        return a
+      }
+      if (origin?.from === 'axis') f.freeze(origin.axis, 'its size crops or pads another')
       f.freeze(a, 'it is cropped or padded about its middle')
       return f.fixed(sizes[i], 'a cropped or padded dimension')
     })

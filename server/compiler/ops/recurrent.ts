@@ -42,6 +42,8 @@ const recurrent = (op: string, gates: number, bends: readonly number[]) =>
         stacked.every((s) => f.axes(s.input)[1].zero) &&
         states.every((i) => f.axes(i)[2].zero) &&
         functionsOf(f.node, bends.length === 2 ? 3 : bends[0] + 1, bends).every(keepsZero)
+      if (!h.zero && !zero)
+        f.freeze(h, 'units read each other: neither what one holds nor its column is zero')
       const hidden = withZero(h, zero)
       return f.node.outputs.map((_, i) => {
         const directions = f.fixed(f.axes(1)[0].atoms.length, 'directions')

@@ -1,5 +1,14 @@
 import { int64s, intAttribute, intsAttribute, tensor } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, type Flowing, noMacs, positive, withZero } from './define.js'
+import {
+  type Axis,
+  defineOp,
+  type FlowContext,
+  type Flowing,
+  keepSizes,
+  noMacs,
+  positive,
+  withZero,
+} from './define.js'
 
 /** Ranges along some axes. Where an axis is pruned, its constant bounds follow; a stride there leaves it whole. */
 export const slice = defineOp({
@@ -43,6 +52,7 @@ export const slice = defineOp({
       origins && before.length === 1 && axes.length === 1
         ? rangeOf(starts[0], ends[0], steps[0], origins.length).map((i) => origins[i])
         : undefined
+    if (!picked) keepSizes(f, 0)
     return [{ axes: out, origins: picked } satisfies Flowing]
   },
   macs: noMacs,
@@ -132,6 +142,7 @@ export const gather = defineOp({
       middle = indices.map((a) => withZero(a, false))
     }
     const origins = f.inputs[0]?.origins
+    if (!chosen) keepSizes(f, 0)
     return [
       {
         axes: [...before.slice(0, axis), ...middle, ...before.slice(axis + 1)],

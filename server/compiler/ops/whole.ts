@@ -40,6 +40,7 @@ export const unfollowed = [
     leftWhole(op, text),
   ),
   ...['NegativeLogLikelihoodLoss', 'SoftmaxCrossEntropyLoss'].map((op) => leftWhole(op, loss)),
+  leftWhole('Constant', 'strings and sparse tensors are not followed'),
   leftWhole('BitCast', 'elements are taken apart into bits'),
   leftWhole('Col2Im', 'blocks of columns become overlapping positions'),
   leftWhole('Det', 'a determinant mixes both dimensions of a matrix'),
