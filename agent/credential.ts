@@ -13,10 +13,13 @@ export interface Credential {
   readonly broker: string
   /** The service's Ed25519 key: 32 bytes in base64url. */
   readonly servicePublicKey: string
+  /** PEM of the authority that vouches for the broker, beside those that everybody knows. */
+  readonly ca?: string
   /** When the password was given, ms since 1970; the newer of two counts. */
   readonly issuedAt?: number
 }
 
+const optional = { ca: 'string', issuedAt: 'number' } as const
 const fields = ['id', 'password', 'broker', 'servicePublicKey'] as const
 
 /** Reads a device's credential file. @throws CREDENTIAL_INVALID, naming what is wrong with it. */
@@ -39,6 +42,9 @@ export function readCredential(path: string): Credential {
   const found = value as Record<string, unknown>
   for (const field of fields) {
     if (typeof found[field] !== 'string' || found[field] === '') throw invalid(`"${field}" is missing`)
+  }
+  for (const [field, type] of Object.entries(optional)) {
+    if (found[field] !== undefined && typeof found[field] !== type) throw invalid(`"${field}" is no ${type}`)
   }
   const credential = value as Credential
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(credential.id))

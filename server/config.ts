@@ -43,6 +43,34 @@ export const settings = {
     read: brokerUrl,
     help: 'an MQTT broker to use in place of the embedded one: mqtt://user:password@host:port or mqtts://…',
   }),
+  tls: setting({
+    flag: '--tls <own|CERT,KEY[,CA]>',
+    env: 'ESPALIER_TLS',
+    default: '',
+    read: tls,
+    help: 'serve other machines, encrypted: by an authority of our own, made on first use, or by these PEM files',
+  }),
+  tlsPort: setting({
+    flag: '--tls-port <n>',
+    env: 'ESPALIER_TLS_PORT',
+    default: 8443,
+    read: port,
+    help: 'port of HTTPS with --tls',
+  }),
+  mqttsPort: setting({
+    flag: '--mqtts-port <n>',
+    env: 'ESPALIER_MQTTS_PORT',
+    default: 8883,
+    read: port,
+    help: 'port of MQTT over TLS with --tls',
+  }),
+  tlsName: setting({
+    flag: '--tls-name <names>',
+    env: 'ESPALIER_TLS_NAME',
+    default: '',
+    read: names,
+    help: 'names and addresses that others reach this machine by, with commas; the first goes into credentials',
+  }),
   insecureLan: setting({
     flag: '--insecure-lan',
     env: 'ESPALIER_INSECURE_LAN',
@@ -118,6 +146,20 @@ function port(text: string): number {
   const n = Number(text)
   if (/^\d+$/.test(text) && n <= 65_535) return n
   throw new Error(`'${text}' is not a port; give a number from 0 to 65535`)
+}
+
+function tls(text: string): string {
+  const parts = text.split(',')
+  if (text === 'own' || (parts.length >= 2 && parts.length <= 3 && parts.every((part) => part !== '')))
+    return text
+  throw new Error(`'${text}' is neither own nor two or three files: CERT,KEY or CERT,KEY,CA`)
+}
+
+function names(text: string): string {
+  if (text.split(',').every((name) => /^[A-Za-z0-9:.-]{1,253}$/.test(name))) return text
+  throw new Error(
+    `'${text}' are not names or addresses with commas between, for example espalier.lan,10.0.0.2`,
+  )
 }
 
 function brokerUrl(text: string): string {

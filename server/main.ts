@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import type { FastifyInstance } from 'fastify'
@@ -17,12 +19,15 @@ import { metricsOf } from './metrics.js'
 import { offersOf } from './offers.js'
 import { lockFolder, openDatabase, storeError } from './store/index.js'
 import { ReportIntake, ReportStore, Telemetry } from './telemetry/index.js'
+import { type Certificates, certificates } from './tls/certificates.js'
 
 export interface Service {
   /** Where the dashboard and the HTTP API are. */
   readonly url: string
   /** Where devices connect. */
   readonly mqttUrl: string
+  /** Where other machines find the dashboard and the HTTP API; null without TLS. */
+  readonly secureUrl: string | null
   /** Ends everything in order; what runs is interrupted, what was stored stays. */
   close(): Promise<void>
 }
@@ -45,6 +50,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(lockFolder(config.data))
     const inData = (name: string) => join(config.data, name)
     const host = config.insecureLan ? '0.0.0.0' : '127.0.0.1'
+    const names = config.tlsName ? config.tlsName.split(',') : []
+    const tls = config.tls ? await certificates(config.tls, inData('tls'), names) : undefined
+    const name = names[0] ?? hostname()
 
     const db = openDatabase(inData('espalier.db'))
     undo.push(() => db.close())
@@ -66,13 +74,14 @@ export async function startService(config: Config, log: Logger): Promise<Service
       ? new OutsideBroker({ url: config.broker, log })
       : new EmbeddedBroker({
           ...{ host, port: config.mqttPort, insecureLan: config.insecureLan, log },
+          secure: tls && { ...tls, port: config.mqttsPort, name },
           authenticate: (device, password) => fleet.authenticate(device, password),
           admitsClaim: (token) => fleet.admitsClaim(token),
         })
     const catalogues = new Catalogues({ db, broker, key, artifacts, offers: offersOf(variants) })
     const reports = new ReportStore(db, events)
     const fleet = new Fleet({
-      ...{ db, broker, key, catalogues, events, log },
+      ...{ db, broker, key, catalogues, events, log, ca: tls?.ca ?? null },
       latestReport: (device, variant) => reports.latest(device, variant),
       nameOf: (digest) => variants.nameOf(digest),
     })
@@ -117,10 +126,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
     )
     undo.push(() => clearInterval(daily))
     const url = await listen(app, host, config.port)
+    const secureUrl = tls ? await listenSecurely(app, tls, name, config.tlsPort, undo) : null
     compilations.start()
     undo.push(() => compilations.stop())
-    log.info({ url, mqtt: broker.url, data: config.data }, 'the service is up')
-    return { url, mqttUrl: broker.url, close }
+    log.info({ url, secureUrl, mqtt: broker.url, data: config.data }, 'the service is up')
+    return { url, secureUrl, mqttUrl: broker.url, close }
   } catch (thrown) {
     await close()
     throw storeError(thrown)
@@ -147,18 +157,42 @@ function tokenOf(path: string): string {
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
-  try {
-    await app.listen({ host, port })
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : ''
-    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw cause
-    throw new EspalierError(
-      'PORT_TAKEN',
-      code === 'EACCES'
-        ? `port ${port} needs rights that this user does not have; choose one above 1023 with --port`
-        : `port ${port} is taken by another program; choose another with --port, or --port 0 for a free one`,
-      { cause },
-    )
-  }
+  await app.listen({ host, port }).catch((cause) => {
+    throw portError('--port', port, cause)
+  })
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+}
+
+/** The same routes, with TLS, on all addresses. */
+async function listenSecurely(
+  app: FastifyInstance,
+  { key, cert }: Certificates,
+  name: string,
+  port: number,
+  undo: (() => unknown)[],
+): Promise<string> {
+  const server = createHttpsServer({ key, cert, minVersion: 'TLSv1.2' }, (request, reply) =>
+    app.routing(request, reply),
+  )
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => reject(portError('--tls-port', port, cause)))
+    server.listen(port, resolve)
+  })
+  undo.push(() => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return `https://${name.includes(':') ? `[${name}]` : name}:${(server.address() as AddressInfo).port}`
+}
+
+function portError(flag: string, port: number, cause: unknown): unknown {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : ''
+  if (code !== 'EADDRINUSE' && code !== 'EACCES') return cause
+  return new EspalierError(
+    'PORT_TAKEN',
+    code === 'EACCES'
+      ? `port ${port} needs rights that this user does not have; choose one above 1023 with ${flag}`
+      : `port ${port} is taken by another program; choose another with ${flag}, or ${flag} 0 for a free one`,
+    { cause },
+  )
 }

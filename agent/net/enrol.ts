@@ -25,23 +25,30 @@ const refusedCodes: readonly unknown[] = [4, 5]
  * @throws ENROLMENT_REFUSED, BROKER_UNREACHABLE, and what the service answers
  */
 export async function enrol(
-  { token, broker, servicePublicKey }: EnrolmentCode,
+  { token, broker, servicePublicKey, ca }: EnrolmentCode,
   key: KeyObject,
   id?: string,
 ): Promise<Credential> {
   const claim = `claim-${randomBytes(16).toString('base64url')}`
   const said = await ask(
     broker,
+    ca,
     claim,
     token,
     encode(enrolRequest, enrolRequestOf({ claim, token, id }, key)),
   )
-  if (said.credential) return { ...said.credential, broker, servicePublicKey }
+  if (said.credential) return { ...said.credential, broker, servicePublicKey, ...(ca && { ca }) }
   throw new EspalierError('ENROLMENT_REFUSED', said.error?.message ?? 'the service gave no reason')
 }
 
-function ask(broker: string, claim: string, token: string, request: Buffer): Promise<EnrolResponse> {
-  const address = parseBroker(broker)
+function ask(
+  broker: string,
+  ca: string | undefined,
+  claim: string,
+  token: string,
+  request: Buffer,
+): Promise<EnrolResponse> {
+  const address = { ...parseBroker(broker), ca }
   const noBlocks = { takes: () => false, block: () => {} }
   const client = new mqtt.default(() => openSocket(address, noBlocks), {
     protocolVersion: 4,

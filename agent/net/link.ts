@@ -160,7 +160,7 @@ export class Link {
       takes: (name: string) => name === data,
       block: (_: string, bytes: Buffer) => onBlock(bytes),
     }
-    const address = parseBroker(credential.broker)
+    const address = { ...parseBroker(credential.broker), ca: credential.ca }
     return new mqtt.default(() => openSocket(address, lane), {
       protocolVersion: 4,
       clientId: credential.id,

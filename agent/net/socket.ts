@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { EspalierError } from '@espalier/shared'
 import { type BlockLane, LaneStream } from './block-lane.js'
@@ -7,6 +7,8 @@ export interface Address {
   readonly host: string
   readonly port: number
   readonly secure: boolean
+  /** PEM of an authority to trust in place of those that everybody knows. */
+  readonly ca?: string
 }
 
 /** @throws CREDENTIAL_INVALID for anything but `mqtt://host[:port]` or `mqtts://host[:port]`. */
@@ -31,10 +33,10 @@ let sharedBuffer: Buffer | null = null
  * Opens a connection whose blocks go to `lane`. It reads into one buffer over and over, for which MQTT.js's own
  * connection has no option.
  */
-export function openSocket({ host, port, secure }: Address, lane: BlockLane): LaneStream {
+export function openSocket({ host, port, secure, ca }: Address, lane: BlockLane): LaneStream {
   const stream = new LaneStream(lane)
   if (secure) {
-    const socket = connectTls({ host, port, servername: host })
+    const socket = connectTls({ host, port, ca, ...(isIP(host) === 0 && { servername: host }) })
     socket.on('data', (chunk: Buffer) => stream.arrived(chunk))
     wire(stream, socket)
   } else {

@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer as createSecureServer } from 'node:tls'
 import { EspalierError } from '@espalier/shared'
 import { ENROL_USER, encode, servicePresence } from '@espalier/shared/messages/index.js'
 import { type TopicName, topic } from '@espalier/shared/topics.js'
@@ -10,6 +11,14 @@ import { limitPackets } from './packets.js'
 import { isClaim, mayRetain, maySubscribe, publishable } from './permissions.js'
 import { Session } from './session.js'
 
+/** TLS: PEM of key and certificate, on all addresses; `name` is what devices call this machine. */
+export interface Secure {
+  readonly key: string
+  readonly cert: string
+  readonly port: number
+  readonly name: string
+}
+
 export interface EmbeddedOptions {
   /** Anything but a loopback address needs `insecureLan`. */
   readonly host: string
@@ -20,6 +29,8 @@ export interface EmbeddedOptions {
   /** Whether a device without a credential may come in with this token, to enrol. */
   readonly admitsClaim: (token: string) => boolean
   readonly log: Logger
+  /** Listens for other machines too, with TLS, and sends devices there. */
+  readonly secure?: Secure
   readonly insecureLan?: boolean
   /** How long the first session of an id has to answer before a second takes its place. */
   readonly probeMs?: number
@@ -44,6 +55,7 @@ export class EmbeddedBroker implements Broker {
   readonly #options: EmbeddedOptions
   readonly #aedes: Aedes
   readonly #server: Server
+  readonly #secureServer: Server | undefined
   readonly #intake: Intake
   readonly #refusals: Refusals
   readonly #sessions = new Map<string, Session>()
@@ -100,13 +112,28 @@ export class EmbeddedBroker implements Broker {
     this.#aedes.on('unsubscribe', (filters, client) => {
       for (const filter of filters) this.#session(client)?.unsubscribe(filter)
     })
-    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#connect(socket))
+    const socketOptions = { noDelay: true, keepAlive: true }
+    this.#server = createServer(socketOptions, (socket) => this.#connect(socket))
+    if (options.secure) {
+      const { key, cert } = options.secure
+      this.#secureServer = createSecureServer(
+        { ...socketOptions, key, cert, minVersion: 'TLSv1.2' },
+        (socket) => this.#connect(socket),
+      )
+      // A handshake that fails is its client's trouble; aedes never sees that connection.
+      this.#secureServer.on('tlsClientError', (error: Error) =>
+        this.#refusals.note('unknown', 'BROKER_UNREACHABLE', `a TLS connection failed: ${error.message}`),
+      )
+    }
   }
 
   get url(): string {
+    const { secure } = this.#options
+    if (secure && this.#secureServer)
+      return `mqtts://${bracketed(secure.name)}:${(this.#secureServer.address() as AddressInfo).port}`
     const host = reachableHost(this.#options.host)
     const { port } = this.#server.address() as AddressInfo
-    return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`
+    return `mqtt://${bracketed(host)}:${port}`
   }
 
   handle(name: TopicName, handler: Handler): void {
@@ -119,6 +146,7 @@ export class EmbeddedBroker implements Broker {
     try {
       await this.retain(topic('servicePresence', {}), this.#presence)
       await listen(this.#server, this.#options)
+      if (this.#secureServer) await listen(this.#secureServer, { port: this.#options.secure?.port ?? 0 })
     } catch (thrown) {
       await this.close()
       throw thrown
@@ -146,7 +174,8 @@ export class EmbeddedBroker implements Broker {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve))
+    const servers = [this.#server, ...(this.#secureServer ? [this.#secureServer] : [])]
+    const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
     for (const socket of this.#sockets) socket.destroy()
     await closed
@@ -223,3 +252,5 @@ export class EmbeddedBroker implements Broker {
     return allowed && (this.#session(client)?.subscribe(filter) ?? false)
   }
 }
+
+const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host)

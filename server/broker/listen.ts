@@ -29,15 +29,19 @@ export function reachableHost(host: string): string {
   return outward?.address ?? '127.0.0.1'
 }
 
-/** @throws PORT_TAKEN */
-export function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+/** Without a host: on all addresses. @throws PORT_TAKEN */
+export function listen(server: Server, { host, port }: { host?: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'is in use' : `cannot be used (${cause.code})`
       reject(
-        new EspalierError('PORT_TAKEN', `port ${port} of ${host} ${why}; choose another one for MQTT`, {
-          cause,
-        }),
+        new EspalierError(
+          'PORT_TAKEN',
+          `port ${port} of ${host ?? 'this machine'} ${why}; choose another one for MQTT`,
+          {
+            cause,
+          },
+        ),
       )
     })
     server.listen({ host, port }, resolve)

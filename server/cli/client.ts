@@ -1,27 +1,36 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { type ErrorCode, EspalierError, errorCodes } from '@espalier/shared'
 import type { Command } from 'commander'
+import type { Dispatcher } from 'undici'
 import type { Page } from '../store/index.js'
 
 export interface ServerOptions {
   readonly server: string
   readonly token?: string
+  readonly ca?: string
 }
 
 /** Adds the options that say which service a command talks to. */
 export const serverOptions = (command: Command): Command =>
   command
     .option('--server <url>', 'the service', process.env.ESPALIER_SERVER ?? 'http://127.0.0.1:8080')
+    .option(
+      '--ca <file>',
+      "PEM of the service's authority, for https (or ESPALIER_CA)",
+      process.env.ESPALIER_CA,
+    )
     .option('--token <text>', 'needed from another machine (or ESPALIER_TOKEN)', process.env.ESPALIER_TOKEN)
 
 /** A running service's API. A problem that it answers is thrown as an error with the problem's code. */
 export class Client {
   readonly #url: URL
   readonly #headers: Readonly<Record<string, string>>
+  readonly #ca: string | undefined
+  #dispatcher: Promise<Dispatcher> | undefined
 
-  /** @throws OPTION_INVALID */
-  constructor({ server, token }: ServerOptions) {
+  /** @throws OPTION_INVALID, FILE_NOT_FOUND */
+  constructor({ server, token, ca }: ServerOptions) {
     if (!URL.canParse(server)) {
       throw new EspalierError(
         'OPTION_INVALID',
@@ -29,6 +38,7 @@ export class Client {
       )
     }
     this.#url = new URL(server)
+    this.#ca = ca === undefined ? undefined : authority(ca)
     this.#headers = token ? { authorization: `Bearer ${token}` } : {}
   }
 
@@ -102,18 +112,37 @@ export class Client {
     return (await (await this.#fetch(path, init)).json()) as T
   }
 
+  /** Trusts the authority that was named; loaded only then. */
+  #trusting(): Promise<Dispatcher> | undefined {
+    const ca = this.#ca
+    if (ca !== undefined)
+      this.#dispatcher ??= import('undici').then(({ Agent }) => new Agent({ connect: { ca } }))
+    return this.#dispatcher
+  }
+
   async #fetch(path: string, init: RequestInit): Promise<Response> {
     const headers = { ...this.#headers, ...init.headers }
-    const response = await fetch(new URL(path, this.#url), { ...init, headers }).catch((cause) => {
-      if (init.signal?.aborted) throw init.signal.reason
-      throw new EspalierError(
-        'SERVICE_UNREACHABLE',
-        `no service answers at ${this.#url.origin}; start one with 'espalier up', or name another with --server`,
-        { cause },
-      )
-    })
+    const dispatcher = await this.#trusting()
+    const response = await fetch(new URL(path, this.#url), { ...init, headers, dispatcher }).catch(
+      (cause) => {
+        if (init.signal?.aborted) throw init.signal.reason
+        throw new EspalierError(
+          'SERVICE_UNREACHABLE',
+          `no service answers at ${this.#url.origin}; start one with 'espalier up', or name another with --server`,
+          { cause },
+        )
+      },
+    )
     if (response.ok) return response
     throw await problem(response)
+  }
+}
+
+function authority(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new EspalierError('FILE_NOT_FOUND', `--ca '${file}' cannot be read`, { cause })
   }
 }
 

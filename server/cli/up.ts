@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import pino from 'pino'
 import { readConfig, settings } from '../config.js'
 import { type Define, interruption, outputOf } from './command.js'
@@ -19,10 +20,19 @@ export const command: Define = (up) => {
     const { startService } = await import('../main.js')
     const log = pino({ level: config.logLevel }, pino.destination({ dest: 2, sync: true }))
     const service = await startService(config, log)
-    out.result({ url: service.url, mqttUrl: service.mqttUrl, data: config.data }, () =>
+    const { url, secureUrl, mqttUrl } = service
+    out.result({ url, secureUrl, mqttUrl, data: config.data }, () =>
       [
-        `Dashboard and API  ${service.url}`,
-        `Devices connect to ${service.mqttUrl}`,
+        `Dashboard and API  ${url}`,
+        ...(secureUrl
+          ? [
+              `From elsewhere     ${secureUrl}, with the token in ${join(config.data, 'token')}`,
+              ...(config.tls === 'own'
+                ? [`Its authority      ${join(config.data, 'tls', 'ca.pem')}, for browsers and for --ca`]
+                : []),
+            ]
+          : []),
+        `Devices connect to ${mqttUrl}`,
         `Data               ${config.data}`,
       ].join('\n'),
     )

@@ -47,6 +47,8 @@ export interface FleetOptions {
   readonly db: Database
   readonly broker: Broker
   readonly key: KeyObject
+  /** The authority of the broker's certificate, PEM, for devices that do not know it. */
+  readonly ca?: string | null
   readonly catalogues: Catalogues
   readonly events: Events
   readonly log: Logger
@@ -133,7 +135,7 @@ export class Fleet implements FleetPart {
     const password = newPassword()
     this.#devices.add(id, password)
     this.#joined(id, groups)
-    return { id, password, broker: this.#o.broker.url, servicePublicKey: publicKeyText(this.#o.key) }
+    return { id, password, ...this.#way() }
   }
 
   /** Whether somebody who offers this token may connect to enrol. */
@@ -142,7 +144,7 @@ export class Fleet implements FleetPart {
   }
 
   createToken(wanted: NewEnrolmentToken): CreatedToken {
-    const { broker, key } = this.#o
+    const { broker } = this.#o
     if (!broker.enrols)
       throw new EspalierError(
         'ENROLMENT_UNAVAILABLE',
@@ -157,11 +159,7 @@ export class Fleet implements FleetPart {
         )
     }
     const { token, secret } = this.#tokens.create(wanted)
-    const code = encode(enrolmentCode, {
-      token: secret,
-      broker: broker.url,
-      servicePublicKey: publicKeyText(key),
-    })
+    const code = encode(enrolmentCode, { token: secret, ...this.#way() })
     return { ...token, code: code.toString('base64url') }
   }
 
@@ -244,6 +242,12 @@ export class Fleet implements FleetPart {
   /** The assignment with its version filled in. @throws CATALOGUE_UNKNOWN */
   #wish({ model, version, objective = {} }: Assignment): Wish {
     return { model, version: this.#o.catalogues.get(model, version).version, objective }
+  }
+
+  /** How a device reaches this service, and knows it. */
+  #way() {
+    const { broker, key, ca } = this.#o
+    return { broker: broker.url, servicePublicKey: publicKeyText(key), ...(ca && { ca }) }
   }
 
   #joined(device: string, groups: readonly string[]): void {

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { EspalierError } from '@espalier/shared'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
@@ -11,8 +12,9 @@ export interface Guarded {
 const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /**
- * Keeps foreign web pages and foreign machines out. A Host that is a name other than localhost is refused, since a
- * name can be pointed at this machine (DNS rebinding); an Origin must be the Host's own. Health is open to all.
+ * Keeps foreign web pages and foreign machines out. Without TLS a Host that is a name other than localhost is refused,
+ * since a name can be pointed at this machine (DNS rebinding); with it the certificate speaks for the name. An Origin must
+ * be the Host's own. Health is open to all.
  */
 export function guard(app: FastifyInstance, { token }: Guarded): void {
   app.addHook('onRequest', async (request, reply) => {
@@ -30,7 +32,8 @@ export function guard(app: FastifyInstance, { token }: Guarded): void {
 
 const open = new Set(['/healthz', '/readyz'])
 
-function checkHost({ headers: { host = '' } }: FastifyRequest): void {
+function checkHost({ headers: { host = '' }, socket }: FastifyRequest): void {
+  if (socket instanceof TLSSocket) return
   const name = hostname(host)
   if (loopbackNames.has(name) || isIP(name.replace(/^\[|\]$/g, '')) !== 0) return
   throw new EspalierError(

@@ -68,6 +68,8 @@ export const EnrolmentCode = Type.Object({
   /** Such as `mqtts://host:8883`. */
   broker: Label,
   servicePublicKey: Key,
+  /** PEM of the authority that vouches for the broker, where not everybody knows it. */
+  ca: Type.Optional(Type.String({ maxLength: 8 * 1024 })),
 })
 export type EnrolmentCode = Type.Static<typeof EnrolmentCode>
 export const enrolmentCode = defineMessage('enrolment code', 16 * 1024, EnrolmentCode)

@@ -57,6 +57,8 @@ export const Credential = Type.Object({
   password: Type.String(),
   broker: Type.String(),
   servicePublicKey: Type.String(),
+  /** PEM of the authority that vouches for the broker, where not everybody knows it. */
+  ca: Type.Optional(Type.String()),
 })
 export type Credential = Type.Static<typeof Credential>
 
