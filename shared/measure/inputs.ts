@@ -43,9 +43,14 @@ export function inputsOf(metadata: readonly InferenceSession.ValueMetadata[], sh
     if (!(count * 8 <= MAX_BYTES))
       throw new EspalierError('MODEL_UNSUPPORTED', `input '${input.name}' [${dims}] is too large to measure`)
     const data = new make(count)
-    if (data instanceof Float32Array) for (let i = 0; i < count; i++) data[i] = ((i * 7919) % 257) / 128.5 - 1
+    if (data instanceof Float32Array) fill(data)
     return { name: input.name, type: input.type, dims, data }
   })
+}
+
+/** A fixed pattern in [−1, 1). */
+export function fill(data: Float32Array): void {
+  for (let i = 0; i < data.length; i++) data[i] = ((i * 7919) % 257) / 128.5 - 1
 }
 
 function dimsOf(name: string, declared: readonly (number | string)[], given?: readonly number[]): number[] {
