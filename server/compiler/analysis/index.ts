@@ -1,3 +1,4 @@
+export { arenaBytes } from './arena.js'
 export type { Reason } from './atoms.js'
 export { type Block, edgesOf, isBlock } from './blocks.js'
 export { type Cost, costOf } from './cost.js'
@@ -6,7 +7,18 @@ export { type Explanation, explain, type GroupExplained, type Undescribed } from
 export type { BlockExplained } from './explain-blocks.js'
 export { freedByBlock, freedByUnit } from './freed.js'
 export { type Buffer, buffersOf, liveBytes, peakActivationBytes } from './liveness.js'
-export { coefficients, type Footprint, footprintOf, nodesThatRun, predictRam } from './memory.js'
+export {
+  coefficients,
+  expectedRam,
+  type Footprint,
+  footprintOf,
+  type MemoryCoefficients,
+  type MemoryParts,
+  memoryFeatures,
+  memoryParts,
+  nodesThatRun,
+  predictRam,
+} from './memory.js'
 export { type IndexPick, indexPicks } from './moves.js'
 export { type Reach, reachOf } from './reach.js'
 export { captureShapes, constants, type InputShapes, type Shapes, sampleInput, xorshift } from './shapes.js'

@@ -11,10 +11,10 @@ export interface Buffer {
 }
 
 /** Operators whose output takes over the buffer of their first input, without computing. */
-const views = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Dropout'])
+export const views = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Dropout'])
 
 /** Operators that the runtime computes in place, or fuses, where an input of that size is read for the last time. */
-const inPlace = new Set([
+export const inPlace = new Set([
   ...[
     'Add',
     'Sub',

@@ -1,10 +1,10 @@
 import {
   buffersOf,
   type Coupling,
-  coefficients,
   constants,
   footprintOf,
   nodesThatRun,
+  predictRam,
   type Shapes,
 } from '../analysis/index.js'
 import { opFor } from '../ops/index.js'
@@ -66,13 +66,11 @@ export function estimatorOf(coupling: Coupling, resource: Resource): Estimate {
     }
   }
   const alive = aliveAt(coupling, full)
-  const fixed = coefficients.base + coefficients.node * nodesThatRun(graph)
+  const nodes = nodesThatRun(graph)
   return (kept) => {
     settle(kept)
     const peak = softMaximum(alive.map((values) => values.reduce((sum, v) => sum + of.count(v), 0)))
-    return (
-      fixed + coefficients.weightByte * 4 * elements() + (coefficients.peakByte * 4 * peak) / shapes.batch
-    )
+    return predictRam(4 * elements(), (4 * peak) / shapes.batch, nodes)
   }
 }
 
