@@ -70,6 +70,8 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'list, show, register, assign, rotate, revoke and retire devices',
     load: () => import('./devices.js'),
   },
+  verify: { summary: 'say whether a signed document holds', load: () => import('./verify.js') },
+  broker: { summary: "export topic permissions to another broker's form", load: () => import('./broker.js') },
 }
 
 /** The name of the command that the words of a command line call. */
