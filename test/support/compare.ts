@@ -1,5 +1,6 @@
 import { sampleInput, xorshift } from '@espalier/server/compiler/analysis/index.js'
-import { type Graph, numbersOf } from '@espalier/server/compiler/graph/index.js'
+import { batchOf, type Dataset } from '@espalier/server/compiler/data/index.js'
+import { floats, type Graph, numbersOf } from '@espalier/server/compiler/graph/index.js'
 import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
 
 /** Largest difference of two networks' outputs over random inputs, as a multiple of 1e-4 · scale + 1e-6. */
@@ -29,4 +30,16 @@ export async function gapBetween(
   await one.release()
   await two.release()
   return gap
+}
+
+/** The first output of a network for all of some data, as one array. */
+export async function outputsOn(graph: Graph, data: Dataset): Promise<number[]> {
+  const session = await openSession(graph)
+  try {
+    const x = floats([data.count, ...data.dims], batchOf(data, 0, data.count))
+    const outputs = await run(session, { [graph.inputs[0].name]: x })
+    return numbersOf(outputs[graph.outputs[0].name])
+  } finally {
+    await session.release()
+  }
 }

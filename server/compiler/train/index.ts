@@ -1,4 +1,5 @@
 export { gradientBatches } from './gradient-batches.js'
 export type { Samples, TrainHistory, TrainOptions, TrainProgress, TrainResult } from './options.js'
+export { withConstants } from './parameters.js'
 export { refreshStatistics } from './statistics.js'
 export { train } from './train.js'

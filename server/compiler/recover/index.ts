@@ -1,0 +1,5 @@
+export { type Channels, channelsOf } from './channels.js'
+export { readingAxis } from './mixer.js'
+export { type LayerRepair, type Recovered, type RecoverOptions, recover } from './recover.js'
+export { hasEnough } from './samples.js'
+export { inverseRidge } from './solve.js'

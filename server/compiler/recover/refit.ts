@@ -1,0 +1,213 @@
+import { Matrix } from 'ml-matrix'
+import type { Affine, Moments } from './affine.js'
+import { blockOf, type Gram } from './gram.js'
+import { type Mixer, unknownsOf } from './mixer.js'
+import type { Observed } from './observe.js'
+import { solveTikhonov } from './solve.js'
+import type { Tie } from './tie.js'
+
+/** Rows of evidence that an unknown takes: with fewer nothing is fitted. */
+export const ROWS_PER_UNKNOWN = 10
+/** Moments of so many unknowns take half a gigabyte; layers with more are compensated channel by channel only. */
+export const MOST_UNKNOWNS = 4096
+
+type Weights = Pick<Affine, 'rows' | 'bias'>
+
+export interface Refit extends Weights {
+  /** Error of the outputs on rows held out, as a share of their variance there. */
+  readonly errorBefore: number
+  readonly errorAfter: number
+  /** Output channels that held-out rows confirmed a change of. */
+  readonly accepted: number
+  /** Mean and variance of rows · x over all rows seen. */
+  readonly moments: Moments
+}
+
+/**
+ * The weights with which a mixer of the pruned network comes closest to what it should compute, each output channel by
+ * itself the best on held-out rows of:
+ * - what pruning left, as it is and with its mean set right (bias correction: Nagel et al. 2019, "Data-Free
+ *   Quantization Through Weight Equalization and Bias Correction");
+ * - the dense weights times B, the linear map from the channels that are left to all that were, W′ = W·B at each tap:
+ *   the least-squares form of OBS's update (Hassibi and Stork 1993, "Second order derivatives for network pruning");
+ * - least squares over whole rows, towards the best of the former (channel pruning: He et al. 2017, "Channel Pruning
+ *   for Accelerating Very Deep Neural Networks", section 3.1; ThiNet: Luo et al. 2017), where there are ten rows an unknown.
+ * @param dense what the dense mixer computes, for `kept` of its outputs
+ */
+export function refit(
+  now: Mixer,
+  left: Affine,
+  dense: Affine,
+  kept: readonly number[],
+  tie: { before: Tie; now: Tie } | undefined,
+  { rows, tied, pads }: Observed,
+): Refit {
+  const { shifts } = left
+  const candidates: Weights[] = [left]
+  const add = (weights: Float64Array) => {
+    candidates.push({ rows: weights, bias: shifts ? meanBias(now, weights, rows.fit) : left.bias })
+  }
+  if (shifts) add(left.rows)
+  if (tied && tie && tied.fit.count >= ROWS_PER_UNKNOWN * tie.now.units) {
+    const map = channelMap(tied.fit, tie.before.units, tie.now.units, shifts && !pads)
+    if (map) add(compensated(dense.rows, kept, tie, map))
+  }
+  const held: Float64Array[] = []
+  const judge = () => {
+    for (const c of candidates.slice(held.length)) held.push(heldErrors(now, c, rows.held))
+  }
+  judge()
+  const columns = unknownsOf(now)
+  if (columns <= MOST_UNKNOWNS && rows.fit.count >= ROWS_PER_UNKNOWN * (columns + 1)) {
+    const total = (list: Float64Array) => list.reduce((a, b) => a + b, 0)
+    const known = held.map(total)
+    const best = candidates[known.indexOf(Math.min(...known))]
+    add(leastSquares(now, best, rows.fit, shifts))
+  }
+  judge()
+  const choice = Array.from({ length: now.outputs }, (_, o) =>
+    held.reduce((best, list, c) => (list[o] < held[best][o] ? c : best), 0),
+  )
+  const chosen: Weights = {
+    rows: left.rows.map((_, i) => candidates[choice[Math.floor(i / columns)]].rows[i]),
+    bias: left.bias.map((_, o) => candidates[choice[o]].bias[o]),
+  }
+  const energy = heldVariance(now, rows.held)
+  const share = (list: ArrayLike<number>) =>
+    Array.from(list).reduce((a, b) => a + b, 0) / Math.max(energy, Number.MIN_VALUE)
+  return {
+    ...chosen,
+    errorBefore: share(held[0]),
+    errorAfter: share(choice.map((c, o) => held[c][o])),
+    accepted: choice.filter((c) => c > 0).length,
+    moments: momentsOf(now, chosen.rows, [rows.fit, rows.held]),
+  }
+}
+
+/** B [before, now]: what all dense channels are, as linear maps of those that are left; by means and covariances or, uncentred, by second moments. */
+function channelMap(gram: Gram, before: number, now: number, centred: boolean): Matrix | undefined {
+  const m = blockOf(gram, 0, centred)
+  const all = [0, before - 1] as const
+  const left = [before, before + now - 1] as const
+  const solved = solveTikhonov(m.subMatrix(...left, ...left), m.subMatrix(...left, ...all))
+  return solved?.transpose()
+}
+
+/** W·B at each tap, for the outputs that are kept. */
+function compensated(
+  dense: Float64Array,
+  kept: readonly number[],
+  { before, now }: { before: Tie; now: Tie },
+  map: Matrix,
+): Float64Array {
+  const columns = before.units * before.taps
+  const width = now.units * now.taps
+  const rows = new Float64Array(kept.length * width)
+  for (const [o, from] of kept.entries())
+    for (let t = 0; t < now.taps; t++)
+      for (let u = 0; u < before.units; u++) {
+        const w = dense[from * columns + before.at[t * before.units + u]]
+        if (w === 0) continue
+        for (let v = 0; v < now.units; v++) rows[o * width + now.at[t * now.units + v]] += w * map.get(u, v)
+      }
+  return rows
+}
+
+/** W + Δ with (XᵀX + λI)·Δ = Xᵀ(Y − X·W), block by block. */
+function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean): Float64Array {
+  const columns = unknownsOf(now)
+  const each = now.outputs / now.blocks
+  const rows = from.rows.slice()
+  for (let b = 0; b < now.blocks; b++) {
+    const m = blockOf(gram, b, centred)
+    const xx = m.subMatrix(0, columns - 1, 0, columns - 1)
+    const xy = m.subMatrix(0, columns - 1, columns, columns + each - 1)
+    const first = b * each * columns
+    const was = new Matrix(each, columns)
+    for (let o = 0; o < each; o++)
+      for (let k = 0; k < columns; k++) was.set(o, k, rows[first + o * columns + k])
+    const residual = xy.sub(xx.mmul(was.transpose()))
+    if (!centred)
+      for (let k = 0; k < columns; k++)
+        for (let o = 0; o < each; o++)
+          residual.set(k, o, residual.get(k, o) - m.get(k, columns + each) * from.bias[b * each + o])
+    const step = solveTikhonov(xx, residual)
+    if (!step) continue
+    for (let o = 0; o < each; o++)
+      for (let k = 0; k < columns; k++) rows[first + o * columns + k] += step.get(k, o)
+  }
+  return rows
+}
+
+/** The bias with which the outputs' means are what they should be. */
+function meanBias(now: Mixer, rows: Float64Array, { sums, size, count }: Gram): Float64Array {
+  const columns = unknownsOf(now)
+  const each = now.outputs / now.blocks
+  return Float64Array.from({ length: now.outputs }, (_, o) => {
+    const last = (Math.floor(o / each) * size + size - 1) * size
+    let mean = sums[last + columns + (o % each)]
+    for (let k = 0; k < columns; k++) mean -= rows[o * columns + k] * sums[last + k]
+    return mean / count
+  })
+}
+
+/** Mean squared error by output channel: vᵀ·M·v with v = (weights, −1 at the target, bias). */
+function heldErrors(now: Mixer, { rows, bias }: Weights, { sums, size, count }: Gram): Float64Array {
+  const columns = unknownsOf(now)
+  const each = now.outputs / now.blocks
+  const v = new Float64Array(size)
+  return Float64Array.from({ length: now.outputs }, (_, o) => {
+    v.fill(0)
+    v.set(rows.subarray(o * columns, (o + 1) * columns))
+    v[columns + (o % each)] = -1
+    v[size - 1] = bias[o]
+    return Math.max(0, quadratic(v, sums, Math.floor(o / each) * size * size)) / Math.max(1, count)
+  })
+}
+
+/** vᵀ·M·v for the symmetric matrix that begins at `first`. */
+function quadratic(v: Float64Array, sums: Float64Array, first: number): number {
+  const n = v.length
+  let total = 0
+  for (let i = 0; i < n; i++) {
+    if (v[i] === 0) continue
+    const row = first + i * n
+    let inner = (sums[row + i] * v[i]) / 2
+    for (let j = i + 1; j < n; j++) inner += sums[row + j] * v[j]
+    total += 2 * v[i] * inner
+  }
+  return total
+}
+
+/** Variance of the targets on held-out rows, summed over channels. */
+function heldVariance(now: Mixer, { sums, size, count }: Gram): number {
+  const columns = unknownsOf(now)
+  const each = now.outputs / now.blocks
+  let total = 0
+  for (let o = 0; o < now.outputs; o++) {
+    const first = Math.floor(o / each) * size * size
+    const own = columns + (o % each)
+    const mean = sums[first + (size - 1) * size + own] / count
+    total += sums[first + own * size + own] / count - mean ** 2
+  }
+  return total
+}
+
+/** Mean and variance of rows · x, by output channel. */
+function momentsOf(now: Mixer, rows: Float64Array, grams: readonly Gram[]): Moments {
+  const columns = unknownsOf(now)
+  const each = now.outputs / now.blocks
+  const mean = new Float64Array(now.outputs)
+  const square = new Float64Array(now.outputs)
+  const count = grams.reduce((n, g) => n + g.count, 0)
+  for (const { sums, size } of grams) {
+    const v = new Float64Array(size)
+    for (let o = 0; o < now.outputs; o++) {
+      const first = Math.floor(o / each) * size * size
+      v.set(rows.subarray(o * columns, (o + 1) * columns))
+      square[o] += quadratic(v, sums, first) / count
+      for (let i = 0; i < columns; i++) mean[o] += (v[i] * sums[first + (size - 1) * size + i]) / count
+    }
+  }
+  return { mean, variance: square.map((s, o) => Math.max(0, s - mean[o] ** 2)) }
+}

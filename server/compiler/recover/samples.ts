@@ -1,0 +1,69 @@
+import { EspalierError } from '@espalier/shared'
+import { batchOf, type Dataset, pick, shuffled } from '../data/index.js'
+import { floats, type Graph, type Tensor } from '../graph/index.js'
+
+/** How many inputs are looked at where nobody says. */
+export const SAMPLES = 1024
+const LEAST = 20
+/** One batch of so many is held out. */
+const HELD = 5
+
+/** Batches of inputs to look at; their labels are not. */
+export interface Batches {
+  /** Samples in all batches together. */
+  readonly samples: number
+  readonly count: number
+  /** Samples in each. */
+  readonly size: number
+  /** Whether a batch is among the fifth that nothing is fitted to. */
+  isHeld(b: number): boolean
+  feeds(b: number): Record<string, Tensor>
+}
+
+/**
+ * @param graph whose first input takes the data
+ * @throws DATA_INVALID for fewer than 20 samples, DATA_SHAPE_MISMATCH where they do not fit the input
+ */
+export function batchesOf(graph: Graph, data: Dataset, { samples = SAMPLES, seed = 0 } = {}): Batches {
+  const [input, ...more] = graph.inputs
+  const fits =
+    more.length === 0 &&
+    input?.dims?.length === data.dims.length + 1 &&
+    data.dims.every((d, i) => typeof input.dims?.[i + 1] !== 'number' || input.dims[i + 1] === d)
+  if (!fits)
+    throw new EspalierError(
+      'DATA_SHAPE_MISMATCH',
+      `a sample of '${data.spec}' is [${data.dims}], but the network takes ${graph.inputs.map((i) => `${i.name} [${i.dims}]`).join('; ')}`,
+    )
+  const { batch, count, wanted } = divided(graph, data, samples)
+  if (!isEnough(wanted, count))
+    throw new EspalierError(
+      'DATA_INVALID',
+      `'${data.spec}' has ${data.count} samples, too few to see what a network computes; give at least ${Math.max(LEAST, HELD * batch)}`,
+    )
+  const chosen = pick(data, shuffled(data.count, seed).subarray(0, count * batch))
+  return {
+    samples: count * batch,
+    count,
+    size: batch,
+    isHeld: (b) => b % HELD === HELD - 1,
+    feeds: (b) => ({
+      [input.name]: floats([batch, ...data.dims], batchOf(chosen, b * batch, (b + 1) * batch)),
+    }),
+  }
+}
+
+/** Whether data hold samples enough for repair: 20, and five batches where the network fixes their size. */
+export function hasEnough(graph: Graph, data: Dataset): boolean {
+  const { wanted, count } = divided(graph, data, SAMPLES)
+  return isEnough(wanted, count)
+}
+
+const isEnough = (samples: number, batches: number) => samples >= LEAST && batches >= HELD
+
+function divided(graph: Graph, data: Dataset, samples: number) {
+  const fixed = graph.inputs[0]?.dims?.[0]
+  const wanted = Math.min(samples, data.count)
+  const batch = typeof fixed === 'number' ? fixed : Math.max(1, Math.min(32, Math.floor(wanted / 10)))
+  return { batch, count: Math.floor(wanted / batch), wanted }
+}
