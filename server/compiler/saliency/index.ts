@@ -8,6 +8,7 @@ export type { Criterion, SaliencyOptions } from './criterion.js'
 export { keepShare } from './keep-share.js'
 export { normalised } from './normalised.js'
 
+export { type ReconstructionOptions, reconstruction } from './reconstruction.js'
 export { type TaylorOptions, taylor } from './taylor.js'
 
 /** Criteria that need nothing but the weights, by the names of the command line. */
