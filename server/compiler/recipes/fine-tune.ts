@@ -29,12 +29,26 @@ export async function fineTune(
     on,
     signal,
   )
-  const held = await labelled(data.held, teacher, signal)
-  const before = await evaluate(graph, held, { signal })
-  const now = await evaluate(tuned, held, { signal })
-  const gain = (now.top1 ?? 0) - (before.top1 ?? 0)
-  const better = gain > 0 || (gain === 0 && (now.loss ?? 0) < (before.loss ?? 0))
+  const better = await isBetter(tuned, graph, teacher, data.held, signal)
   return { graph: better ? tuned : graph, better }
+}
+
+/**
+ * Whether a network does better than another on samples held out: by top-1, then by loss; without labels by how often
+ * it answers as the teacher does.
+ */
+export async function isBetter(
+  graph: Graph,
+  than: Graph,
+  teacher: Graph,
+  heldOut: Dataset,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const held = await labelled(heldOut, teacher, signal)
+  const before = await evaluate(than, held, { signal })
+  const now = await evaluate(graph, held, { signal })
+  const gain = (now.top1 ?? 0) - (before.top1 ?? 0)
+  return gain > 0 || (gain === 0 && (now.loss ?? 0) < (before.loss ?? 0))
 }
 
 /** Unlabelled samples take the teacher's answers for labels. */

@@ -73,6 +73,24 @@ export interface GroupResult {
   readonly of: number
 }
 
+/** What was done between pruning and fine-tuning; top-1 as in `Accuracy`. */
+export interface RepairResult {
+  readonly top1Pruned: number | null
+  /** With the statistics of its normalisations set anew. */
+  readonly top1Statistics: number | null
+  readonly top1Repaired: number | null
+  /** Whether the repaired network did better on what was held out, and so is what was fine-tuned. */
+  readonly kept: boolean
+  /** Inputs that repair looked at; 0 where there were too few. */
+  readonly samples: number
+  /** Layers that it changed. */
+  readonly layers: number
+  /** Error of the outputs against the dense network's, as a share of their variance, on inputs held out; null without repair. */
+  readonly errorBefore: number | null
+  readonly errorAfter: number | null
+  readonly seconds: number
+}
+
 export interface VariantResult extends Sizes, Accuracy {
   readonly name: string
   readonly file: string
@@ -80,8 +98,9 @@ export interface VariantResult extends Sizes, Accuracy {
   readonly memoryBudgetBytes: number | null
   /** Bytes that travel. */
   readonly artifactBytes: number
-  /** Right after pruning, before fine-tuning. */
+  /** Right after pruning, before anything was done for it. */
   readonly top1Pruned: number | null
+  readonly repair: RepairResult
   /** Share of samples answered as the dense network answers them. */
   readonly agreement: number
   readonly groups: readonly GroupResult[]

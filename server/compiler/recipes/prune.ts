@@ -1,8 +1,10 @@
 import { EspalierError } from '@espalier/shared'
 import { type Footprint, footprintOf, type InputShapes, type Shapes, type Unit } from '../analysis/index.js'
 import { allocate, type Resource, thinning } from '../budget/index.js'
+import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
-import { criteria, keepShare, taylor } from '../saliency/index.js'
+import { type Recovered, recover } from '../recover/index.js'
+import { keepShare } from '../saliency/index.js'
 import {
   type Check,
   checkPruning,
@@ -13,7 +15,7 @@ import {
   pruned,
   verifyShapes,
 } from '../surgery/index.js'
-import type { Samples } from '../train/index.js'
+import { type CriterionName, saliency } from './saliency.js'
 
 /** How much stays: a share of the units of each group, a share of MACs or parameters, or a memory in bytes. */
 export interface Amount {
@@ -23,13 +25,13 @@ export interface Amount {
   readonly memoryBytes?: number
 }
 
-export const criterionNames: readonly string[] = [...Object.keys(criteria), 'taylor']
-
 export interface PruneOptions extends Amount {
   /** l1 by default. */
-  readonly criterion?: keyof typeof criteria | 'taylor'
-  /** Labelled data that `taylor` looks at. */
-  readonly data?: Samples
+  readonly criterion?: CriterionName
+  /** What `reconstruction`, `recover` and (labelled) `taylor` look at. */
+  readonly data?: Dataset
+  /** Repairs what is left from the data, without labels; see `recover`. */
+  readonly recover?: boolean
   /** Share of the residual branches that stays: 1 by default with `keep`; otherwise at least so many, 0 by default. */
   readonly depth?: number
   /** Channel counts in multiples of it; 1 by default with `keep`, otherwise 8. */
@@ -51,20 +53,22 @@ export interface PruneResult {
   readonly after: Footprint
   /** Of the network before and after, as runs of both showed them. */
   readonly shapes: { readonly before: Shapes; readonly after: Shapes }
+  /** Of the pruned network, before it was repaired. */
   readonly check?: Check
+  readonly recovered?: Omit<Recovered, 'graph'>
   readonly seconds: Readonly<Record<string, number>>
 }
 
 /**
- * Structured pruning alone, without training: rank the units, choose those that go, remove them, and see that every
- * shape is as predicted.
- * @param on is told of each stage as it begins
- * @throws BUDGET_UNREACHABLE, PRUNING_INEXACT, and what `prunable` throws
+ * Structured pruning alone, without training: rank the units, choose those that go, remove them, see that every
+ * shape is as predicted, and where asked repair what is left.
+ * @param on is told of each stage as it begins, and how far it is
+ * @throws OPTION_INVALID, DATA_INVALID, BUDGET_UNREACHABLE, PRUNING_INEXACT, and what `prunable` throws
  */
 export async function prune(
   original: Graph,
   options: PruneOptions,
-  on: (stage: string) => void = () => {},
+  on: (stage: string, done?: number, total?: number) => void = () => {},
 ): Promise<PruneResult> {
   const { keep, macs, params, memoryBytes } = options
   if ([keep, macs, params, memoryBytes].filter((amount) => amount !== undefined).length !== 1) {
@@ -73,6 +77,8 @@ export async function prune(
       'say in one way how much is to stay: --keep, --macs, --params or --memory',
     )
   }
+  if (options.recover && !options.data)
+    throw new EspalierError('OPTION_INVALID', '--recover looks at data, which need no labels: give --data')
   const seconds: Record<string, number> = {}
   const timed = async <T>(stage: string, work: () => T | Promise<T>): Promise<T> => {
     on(stage)
@@ -83,7 +89,9 @@ export async function prune(
   }
   const subject = await timed('analyse', () => prunable(original, options.shapes))
   const { groups, blocks, shapes } = subject.coupling
-  const scores = await timed('rank', () => scoresOf(subject, options))
+  const scores = await timed('rank', () =>
+    saliency(options.criterion ?? 'l1', subject.coupling, options.data, options.seed ?? 0),
+  )
   const removed = await timed('choose', () => choose(subject, scores, options))
   const { graph, real } = await timed('prune', async () => {
     const result = pruned(subject, removed)
@@ -93,9 +101,20 @@ export async function prune(
     ? await timed('check', () => checkPruning(subject, removed, graph, { seed: options.seed }))
     : undefined
   const gone = blocks.filter((b) => removed.has(b))
+  const { data } = options
+  const recovery =
+    options.recover && data
+      ? await timed('recover', () =>
+          recover(subject.coupling, removed, graph, data, {
+            seed: options.seed,
+            on: (done, total) => on('recover', done, total),
+          }),
+        )
+      : undefined
   const units = groups.reduce((n, g) => n + g.units.length, 0)
+  const { graph: repaired, ...recovered } = recovery ?? { graph }
   return {
-    graph,
+    graph: repaired,
     plan: planOf(subject, removed),
     units: { before: units, after: units - (removed.size - gone.length) },
     blocks: { before: blocks.length, gone: gone.map((b) => b.label) },
@@ -103,18 +122,9 @@ export async function prune(
     after: footprintOf(graph, real.dims, shapes),
     shapes: { before: shapes, after: real },
     check,
+    ...('better' in recovered && { recovered }),
     seconds,
   }
-}
-
-async function scoresOf(
-  { coupling }: Prunable,
-  { criterion = 'l1', data, seed = 0 }: PruneOptions,
-): Promise<Float64Array[]> {
-  if (criterion !== 'taylor') return criteria[criterion](coupling, { seed })
-  if (!data)
-    throw new EspalierError('OPTION_INVALID', '--criterion taylor looks at labelled data: give --data')
-  return taylor(coupling, data)
 }
 
 /** The units that go for an amount. */

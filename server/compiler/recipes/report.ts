@@ -68,6 +68,7 @@ export function markdown(
       v.unused ? [`${v.name} uses less than 85 % of its budget: ${v.unused}.`] : [],
     ),
     '',
+    ...stages(variants, head, row, percent),
     '## What was kept',
     '',
     ...head(['group', 'dense', ...variants.map((v) => v.name)]),
@@ -88,6 +89,40 @@ export function markdown(
     '',
   ]
   return lines.join('\n')
+}
+
+/** What each step after pruning brought. */
+function stages(
+  variants: readonly VariantResult[],
+  head: (cells: readonly string[]) => string[],
+  row: (cells: readonly (string | number)[]) => string,
+  percent: (v: number | null) => string,
+): string[] {
+  return [
+    '## What brought it back',
+    '',
+    'Top-1 after pruning alone, with the statistics of normalisations set anew, with weights repaired without labels, and',
+    'at the end. The error is that of the outputs against the dense network, as a share of their variance.',
+    '',
+    ...head([
+      '',
+      'pruned',
+      'statistics',
+      'repaired',
+      'at the end',
+      'error before repair',
+      'after',
+      'seconds',
+    ]),
+    ...variants.map(({ name, top1, repair: r }) =>
+      row([
+        r.kept ? name : `${name} (repair not kept)`,
+        ...[r.top1Pruned, r.top1Statistics, r.top1Repaired, top1, r.errorBefore, r.errorAfter].map(percent),
+        r.seconds.toFixed(1),
+      ]),
+    ),
+    '',
+  ]
 }
 
 function byClass(

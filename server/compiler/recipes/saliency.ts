@@ -1,30 +1,43 @@
 import { EspalierError } from '@espalier/shared'
 import type { Coupling } from '../analysis/index.js'
 import type { Dataset } from '../data/index.js'
-import { criteria, taylor } from '../saliency/index.js'
+import { criteria, reconstruction, taylor } from '../saliency/index.js'
 
-const fromWeights = Object.keys(criteria)
+/** Criteria that look at data, by the names of the command line. */
+const fromData = { reconstruction, taylor } as const
+
+export type CriterionName = keyof typeof criteria | keyof typeof fromData
+
+export const criterionNames: readonly string[] = [...Object.keys(criteria), ...Object.keys(fromData)].sort()
 
 /** What ranks units where nobody says: the loss's own expansion where there are labels, else magnitude. */
 export const defaultCriterion = (data: Dataset): string => (data.labels ? 'taylor' : 'l1')
 
 /** @throws OPTION_INVALID for a name that is no criterion */
-export function requireCriterion(name: string): void {
-  if (name === 'taylor' || fromWeights.includes(name)) return
+export function requireCriterion(name: string): asserts name is CriterionName {
+  if (criterionNames.includes(name)) return
   throw new EspalierError(
     'OPTION_INVALID',
-    `'${name}' is not a criterion; choose one of ${[...fromWeights, 'taylor'].sort().join(', ')}`,
+    `'${name}' is not a criterion; choose one of ${criterionNames.join(', ')}`,
   )
 }
 
-/** Scores of every unit by the criterion of that name, each group with a mean of one. @throws OPTION_INVALID */
+/**
+ * Scores of every unit by the criterion of that name, each group with a mean of one.
+ * @throws OPTION_INVALID for another name, or for a criterion that looks at data where there are none
+ */
 export async function saliency(
   name: string,
   coupling: Coupling,
-  data: Dataset,
+  data: Dataset | undefined,
   seed: number,
 ): Promise<Float64Array[]> {
   requireCriterion(name)
-  if (name === 'taylor') return taylor(coupling, data)
-  return criteria[name as keyof typeof criteria](coupling, { seed })
+  if (name !== 'taylor' && name !== 'reconstruction') return criteria[name](coupling, { seed })
+  if (!data)
+    throw new EspalierError(
+      'OPTION_INVALID',
+      `--criterion ${name} looks at ${name === 'taylor' ? 'labelled data' : 'data'}: give --data`,
+    )
+  return name === 'taylor' ? taylor(coupling, data) : reconstruction(coupling, data, { seed })
 }

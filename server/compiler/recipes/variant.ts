@@ -6,10 +6,10 @@ import type { VariantLimits } from '../limits.js'
 import { writeModelFile } from '../onnx/index.js'
 import { agreement, evaluate } from '../runtime/index.js'
 import { pruned, verifyShapes } from '../surgery/index.js'
-import { refreshStatistics } from '../train/index.js'
 import { ramOf, sizesOf } from './measure.js'
 import { corrected, meetMemory } from './meet-memory.js'
-import type { VariantResult } from './options.js'
+import type { RepairResult, VariantResult } from './options.js'
+import { repaired } from './repair.js'
 import { accuracyOf, DEFAULTS, nameOf, type Run, scratch, tuned } from './run.js'
 
 /**
@@ -45,8 +45,7 @@ export async function variantResult(run: Run, order: Thinning, asked: VariantLim
             })
       const thinned = withPreprocess(pruned(subject, found.removed), preprocessOf(dense))
       await verifyShapes(subject, found.removed, thinned)
-      const small = await refreshStatistics(thinned, run.data.rest)
-      const before = await evaluate(small, judge, { signal })
+      const { graph: small, repair } = await repaired(run, found.removed, thinned, variant)
       const { graph, better } = await tuned(run, small, variant)
       on({ stage: 'evaluate', done: 0, total: 1, message: 'evaluating', variant })
       const answers = await evaluate(graph, judge, { signal })
@@ -72,7 +71,8 @@ export async function variantResult(run: Run, order: Thinning, asked: VariantLim
         ...sizes,
         artifactBytes: sizes.fileBytes,
         ...accuracyOf(run, answers),
-        top1Pruned: before.top1,
+        top1Pruned: repair.top1Pruned,
+        repair,
         agreement: agreement(answers, denseAnswers),
         groups: coupling.groups.map(({ label, units }) => ({
           label,
@@ -80,7 +80,7 @@ export async function variantResult(run: Run, order: Thinning, asked: VariantLim
           of: units.length,
         })),
         ...(used < 0.85 && { unused: whyUnused(found.steps) }),
-        recipe: describeRecipe(run, better),
+        recipe: describeRecipe(run, repair, better),
       }
     }
   } finally {
@@ -93,7 +93,7 @@ const whyUnused = (steps: number): string =>
     ? 'the dense network itself needs less than the budget'
     : 'the next larger form, a multiple of the rounding more in one group, was measured above the budget'
 
-function describeRecipe({ options, criterion, data }: Run, better: boolean): string {
+function describeRecipe({ options, criterion, data }: Run, { kept, samples }: RepairResult, better: boolean) {
   const { round = DEFAULTS.round, epochs = DEFAULTS.epochs, seed = DEFAULTS.seed } = options
   const tuning =
     epochs === 0
@@ -101,5 +101,10 @@ function describeRecipe({ options, criterion, data }: Run, better: boolean): str
       : better
         ? `fine-tuned ${epochs} epochs on ${data.rest.count} samples with the dense network as teacher`
         : 'fine-tuned, but better before on what was held out, and kept so'
-  return `units by ${criterion}, multiples of ${round}; ${tuning}; seed ${seed}`
+  const repair = kept
+    ? `repaired from ${samples} inputs`
+    : samples > 0
+      ? 'repaired, but better before, and kept so'
+      : 'not repaired, for too few samples'
+  return `units by ${criterion}, multiples of ${round}; ${repair}; ${tuning}; seed ${seed}`
 }

@@ -2,8 +2,8 @@ import { Matrix } from 'ml-matrix'
 import type { Coupling, Group } from '../analysis/index.js'
 import type { Dataset } from '../data/index.js'
 import { type Channels, channelsOf, inverseRidge, readingAxis } from '../recover/index.js'
-import { normalised } from './criterion.js'
 import { l2 } from './l2.js'
+import { normalised } from './normalised.js'
 
 export interface ReconstructionOptions {
   /** Inputs looked at; 512 by default. */
@@ -19,7 +19,7 @@ export interface ReconstructionOptions {
  * columns, Optimal Brain Compression: Frantar and Alistarh 2022, section 4). The unit that costs least,
  * Σ ‖W_h‖²/[S⁻¹]_hh over its readers, goes first; weights and S⁻¹ are brought up to date, and so on. A unit's score is
  * the most that any step up to its own cost, so that scores are in the order in which units go. Inputs need no labels.
- * Groups that no ungrouped convolution or matrix product with constant weights reads are ranked by l2.
+ * Groups that no ungrouped convolution or matrix product with constant weights reads, and blocks, are ranked as by l2.
  * @returns as a Criterion does: one array a group, its mean one
  * @throws DATA_INVALID, DATA_SHAPE_MISMATCH
  */
@@ -30,9 +30,10 @@ export async function reconstruction(
 ): Promise<Float64Array[]> {
   const readers = await channelsOf(coupling, data, options)
   const otherwise = l2(coupling)
-  return coupling.groups.map((group, g) => {
-    const problems = readers.flatMap((r) => problemOf(group, r) ?? [])
-    return problems.length > 0 ? normalised(eliminate(group.units.length, problems)) : otherwise[g]
+  return otherwise.map((scores, g) => {
+    const group = coupling.groups[g]
+    const problems = group ? readers.flatMap((r) => problemOf(group, r) ?? []) : []
+    return problems.length > 0 ? normalised(eliminate(group.units.length, problems)) : scores
   })
 }
 

@@ -85,7 +85,7 @@ t.test('one score a unit with a mean of one, in the order in which units go; the
     for (const [g, s] of scores.entries()) {
       const mean = s.reduce((sum, v) => sum + v, 0) / s.length
       t.ok(Math.abs(mean - 1) < 1e-6 && s.every((v) => v >= 0 && Number.isFinite(v)), `${[...s]}`)
-      if (s.length > 1) t.equal(new Set(s).size, s.length, `${coupling.groups[g].label}: no two are alike`)
+      if (s.length > 1) t.equal(new Set(s).size, s.length, `${coupling.groups[g]?.label}: no two are alike`)
     }
     t.same(await reconstruction(coupling, data), scores)
   }
