@@ -5,8 +5,10 @@
 export const most = {
   /** Protobuf messages of any kind: each becomes an object of some hundred bytes. */
   messages: 2_000_000,
-  nodes: 200_000,
+  /** The runtime takes time by the square of them to expose what each computes: a minute for so many. */
+  nodes: 50_000,
   tensors: 200_000,
+  functions: 2_000,
   /** Messages within messages; a subgraph in a subgraph is three deeper. */
   depth: 64,
   /** Bytes of a name, of whatever is named. */

@@ -5,7 +5,10 @@ import {
   type GraphProto,
   type ModelProto,
   type NodeProto,
+  type SparseTensorProto,
 } from 'onnx-buf'
+import { elementCount } from '../graph/index.js'
+import { most } from '../most.js'
 import { checkTensor, type ExternalData } from './tensor.js'
 
 /**
@@ -22,12 +25,11 @@ export function check(model: ModelProto, external?: ExternalData): void {
   for (const f of model.functions) f.node.forEach(node)
   for (const { initialization, algorithm } of model.trainingInfo)
     for (const g of [initialization, algorithm]) if (g) graph(g)
-  refuseRecursion(model)
+  countWrittenOut(model)
 
   function graph(g: GraphProto): void {
     for (const t of g.initializer) checkTensor(t, external)
-    for (const { values, indices } of g.sparseInitializer)
-      for (const t of [values, indices]) if (t) checkTensor(t, external)
+    g.sparseInitializer.forEach(sparse)
     const constants = [
       ...g.initializer.map((t) => t.name),
       ...g.sparseInitializer.map((s) => s.values?.name ?? ''),
@@ -39,6 +41,17 @@ export function check(model: ModelProto, external?: ExternalData): void {
     const given = new Set([...constants, ...inputs])
     unique([...given, ...g.node.flatMap((n) => n.output.filter((o) => o !== ''))], 'value')
     g.node.forEach(node)
+  }
+
+  /** The runtime makes it dense. */
+  function sparse({ values, indices, dims }: SparseTensorProto): void {
+    for (const t of [values, indices]) if (t) checkTensor(t, external)
+    const elements = elementCount(dims.map(Number))
+    if (elements > most.elements)
+      throw new EspalierError(
+        'MODEL_TOO_HEAVY',
+        `sparse tensor '${values?.name}' has ${elements.toPrecision(3)} elements when it is written out`,
+      )
   }
 
   function node(n: NodeProto): void {
@@ -54,8 +67,7 @@ export function check(model: ModelProto, external?: ExternalData): void {
     if (absent) throw invalid(`attribute '${a.name}' of '${n.name}' (${n.opType}) is empty`)
     for (const t of a.t ? [a.t, ...a.tensors] : a.tensors) checkTensor(t, external)
     for (const g of a.g ? [a.g, ...a.graphs] : a.graphs) graph(g)
-    for (const s of a.sparseTensor ? [a.sparseTensor, ...a.sparseTensors] : a.sparseTensors)
-      for (const t of [s.values, s.indices]) if (t) checkTensor(t, external)
+    for (const s of a.sparseTensor ? [a.sparseTensor, ...a.sparseTensors] : a.sparseTensors) sparse(s)
   }
 }
 
@@ -66,22 +78,32 @@ function unique(names: readonly string[], what: string): void {
   throw invalid(`${what} '${twice}' is there twice; names must be unique`)
 }
 
-/** A function that calls itself, by way of others or not, would be written out without end. */
-function refuseRecursion(model: ModelProto): void {
-  const key = (domain: string, name: string) => `${domain}:${name}`
-  const calls = new Map(
-    model.functions.map((f) => [key(f.domain, f.name), calledIn(f.node).map((n) => key(n.domain, n.opType))]),
-  )
-  const state = new Map<string, 'open' | 'done'>()
-  const visit = (name: string): void => {
-    const inner = calls.get(name)
-    if (!inner || state.get(name) === 'done') return
-    if (state.get(name) === 'open') throw invalid(`function '${name}' calls itself`)
-    state.set(name, 'open')
-    inner.forEach(visit)
-    state.set(name, 'done')
+/**
+ * The runtime writes functions out where they are called: one that calls itself, by way of others or not, would have
+ * no end, and one that calls twice what calls twice, and so on, would have far too many nodes.
+ */
+function countWrittenOut({ functions, graph }: ModelProto): void {
+  const bodies = new Map(functions.map((f) => [`${f.domain}:${f.name}`, calledIn(f.node)]))
+  const sizes = new Map<string, number | 'open'>()
+  const sizeOf = (n: NodeProto): number => {
+    const name = `${n.domain}:${n.opType}`
+    const body = bodies.get(name)
+    if (!body) return 1
+    const known = sizes.get(name)
+    if (known === 'open') throw invalid(`function '${name}' calls itself`)
+    if (known !== undefined) return known
+    sizes.set(name, 'open')
+    const size = body.reduce((sum, inner) => sum + sizeOf(inner), 0)
+    sizes.set(name, size)
+    return size
   }
-  for (const name of calls.keys()) visit(name)
+  for (const f of functions) for (const n of f.node) sizeOf(n)
+  const all = calledIn(graph?.node ?? []).reduce((sum, n) => sum + sizeOf(n), 0)
+  if (all > most.nodes)
+    throw new EspalierError(
+      'MODEL_TOO_HEAVY',
+      `the model has ${all.toPrecision(3)} nodes when its functions are written out; at most ${most.nodes} can be worked with`,
+    )
 }
 
 const calledIn = (nodes: readonly NodeProto[]): NodeProto[] =>

@@ -6,6 +6,13 @@ import { EspalierError } from '@espalier/shared'
 import { ModelProtoSchema } from 'onnx-buf'
 import { most } from '../most.js'
 
+/** Messages that are counted by themselves too. */
+const plurals: ReadonlyMap<string, 'nodes' | 'tensors' | 'functions'> = new Map([
+  ['NodeProto', 'nodes'],
+  ['TensorProto', 'tensors'],
+  ['FunctionProto', 'functions'],
+] as const)
+
 /** Texts that are not names. */
 const prose = new Set(['doc_string', 'value'])
 
@@ -15,16 +22,18 @@ const prose = new Set(['doc_string', 'value'])
  *   `most` allows; MODEL_INVALID for a text that is no UTF-8.
  */
 export function scan(bytes: Uint8Array): void {
-  const counts = { messages: 0, NodeProto: 0, TensorProto: 0 }
+  const counts = { messages: 0, nodes: 0, tensors: 0, functions: 0 }
   message(new BinaryReader(bytes), ModelProtoSchema, bytes.length, 1)
+
+  function count(what: keyof typeof counts): void {
+    if (++counts[what] > most[what]) throw heavy('holds more than', most[what], what)
+  }
 
   function message(reader: BinaryReader, desc: DescMessage, end: number, depth: number): void {
     if (depth > most.depth) throw heavy('is nested deeper than', most.depth, 'messages')
-    if (++counts.messages > most.messages) throw heavy('holds more than', most.messages, 'messages')
-    if (desc.name === 'NodeProto' && ++counts.NodeProto > most.nodes)
-      throw heavy('holds more than', most.nodes, 'nodes')
-    if (desc.name === 'TensorProto' && ++counts.TensorProto > most.tensors)
-      throw heavy('holds more than', most.tensors, 'tensors')
+    count('messages')
+    const plural = plurals.get(desc.name)
+    if (plural) count(plural)
     const fields = fieldsOf(desc)
     while (reader.pos < end) {
       const [number, wire] = reader.tag()

@@ -133,7 +133,7 @@ t.test('tensors carry what they declare, in subgraphs and attributes too', (t) =
   t.end()
 })
 
-t.test('a function that calls itself is refused', (t) => {
+t.test('functions that would be written out without end, or nearly, are refused', (t) => {
   const call = (name: string) =>
     create(NodeProtoSchema, { opType: name, domain: 'f', input: ['a'], output: ['b'] })
   const f = (name: string, calls: string) =>
@@ -143,6 +143,13 @@ t.test('a function that calls itself is refused', (t) => {
     m.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: 'f', version: 1n }))
   })
   refused(t, bytes, 'MODEL_INVALID', /calls itself/)
+  const laughs = file('hidden', (g, m) => {
+    for (let k = 0; k < 40; k++)
+      m.functions.push({ ...f(`F${k}`, `F${k + 1}`), node: [call(`F${k + 1}`), call(`F${k + 1}`)] })
+    m.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: 'f', version: 1n }))
+    g.node.push({ ...call('F0'), input: ['x'] })
+  })
+  refused(t, laughs, 'MODEL_TOO_HEAVY', /1\.10e\+12 nodes/)
   t.end()
 })
 

@@ -414,7 +414,7 @@ export const changes: Readonly<Record<string, Change>> = {
   'many nodes': (m, r) => {
     const g = graphOf(m)
     let last = g.input[0]?.name ?? ''
-    for (let k = pick(r, [100, 2_000, 20_000]); k > 0; k--) {
+    for (let k = pick(r, [100, 1_000, 4_000, 60_000]); k > 0; k--) {
       g.node.push(create(NodeProtoSchema, { opType: 'Identity', input: [last], output: [`many${k}`] }))
       last = `many${k}`
     }
