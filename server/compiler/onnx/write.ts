@@ -110,7 +110,7 @@ function valueProto(v: Value): ValueInfoProto {
     return base
   }
   const dim = (d: Dim, i: number) => ({
-    denotation: type?.value.shape?.dim[i]?.denotation,
+    denotation: type?.value.shape?.dim[i]?.denotation || undefined,
     value:
       d === null
         ? ({ case: undefined } as const)
@@ -119,7 +119,7 @@ function valueProto(v: Value): ValueInfoProto {
           : ({ case: 'dimParam', value: d } as const),
   })
   base.type = create(TypeProtoSchema, {
-    denotation: origin?.type?.denotation,
+    denotation: origin?.type?.denotation || undefined,
     value: {
       case: 'tensorType',
       value: {
