@@ -1,17 +1,16 @@
 import { elementCount, type Graph, type Tensor } from '../graph/index.js'
 import { opFor } from '../ops/index.js'
 import { constants, type Shapes } from './shapes.js'
+import { weightsOf } from './weights.js'
 
 export interface Cost {
   /** Multiply–accumulates for one sample. */
   readonly macs: number
-  /** Numbers the network was trained to: elements of all floating-point constants. */
+  /** Numbers the network was trained to: elements of all weights, quantised ones too. */
   readonly params: number
   /** Bytes of all constants. */
   readonly weightBytes: number
 }
-
-const floating = new Set(['float32', 'float64', 'float16', 'bfloat16'])
 
 /**
  * What a graph costs at given dimensions of its values and constants: those of a run, or what `Coupling.dims`
@@ -34,6 +33,7 @@ export function costOf(
   }
   let params = 0
   let weightBytes = 0
+  const weights = weightsOf(graph)
   const counted = new Map<Tensor, Set<string>>()
   for (const [name, t] of constants(graph)) {
     const now = dims.get(name) ?? t.dims
@@ -43,7 +43,7 @@ export function costOf(
     counted.set(t, known.add(`${now}`))
     const count = elementCount(now)
     weightBytes += count * t.data.BYTES_PER_ELEMENT
-    if (floating.has(t.dtype)) params += count
+    if (weights.has(name)) params += count
   }
   return { macs: macs / batch, params, weightBytes }
 }

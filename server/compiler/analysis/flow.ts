@@ -12,6 +12,7 @@ import type { Reason } from './atoms.js'
 import { Atoms } from './atoms.js'
 import { Axes } from './axes.js'
 import { constants, type Shapes } from './shapes.js'
+import { weightsOf } from './weights.js'
 
 export type Edit = (kept: Kept, node: NodeEdit) => void
 
@@ -23,12 +24,17 @@ export interface Flows {
   /** Elements of integer constants that are the size of an axis. */
   readonly elements: ReadonlyMap<string, ReadonlyMap<number, Axis>>
   readonly neverZero: ReadonlySet<string>
+  readonly zeroPoints: ReadonlyMap<string, ZeroPoint>
+}
+
+/** Where a quantised constant's zero is another number: the elements of `tensor`, one or one an index of `axis`. */
+export interface ZeroPoint {
+  readonly tensor: string
+  readonly axis: number
 }
 
 class Declined extends Error {}
 
-/** Element types that weights come in; other constants hold numbers that mean positions or sizes. */
-const weights = new Set(['float32', 'float64', 'float16', 'bfloat16'])
 const isAxis = (given: Axis | readonly Axis[]): given is Axis => 'atoms' in given
 const outside = (text: string): Reason => ({ text, node: '', op: '' })
 
@@ -40,12 +46,15 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
   const edits = new Map<Node, Edit[]>()
   const elements = new Map<string, Map<number, Axis>>()
   const neverZero = new Set<string>()
+  const zeroPoints = new Map<string, ZeroPoint>()
 
   for (const v of graph.inputs) {
     const reason = outside(`it is the network's input '${v.name}'`)
     values.set(v.name, { axes: (shapes.dims.get(v.name) ?? []).map((s) => axes.fixed(s, reason)) })
   }
-  for (const [name, t] of constants(graph)) values.set(name, constantFlow(name, t, axes, shapes))
+  const weights = weightsOf(graph)
+  for (const [name, t] of constants(graph))
+    values.set(name, constantFlow(name, t, axes, shapes, weights.has(name)))
   for (const n of graph.nodes) {
     if (graph.constant(n.outputs[0])) continue
     const own: Edit[] = []
@@ -60,7 +69,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
     for (const a of values.get(o.name)?.axes ?? []) freezeAll(a, reason)
     keepSizes(o.name, reason)
   }
-  return { atoms, values, edits, elements, neverZero }
+  return { atoms, values, edits, elements, neverZero, zeroPoints }
 
   function freezeAll(axis: Axis, reason: Reason) {
     for (const atom of axis.atoms) atoms.freeze(atom, reason)
@@ -70,7 +79,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
     const held = shapes.integers.get(name)
     if (!held) return result
     if (result.origins?.length === held.length) return result
-    return { axes: result.axes, origins: held.map((): Origin => ({ from: 'computed' })) }
+    return { ...result, origins: held.map((): Origin => ({ from: 'computed' })) }
   }
 
   function flowOf(n: Node, own: Edit[]): readonly Flowing[] {
@@ -160,6 +169,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
         else freezeAll(axis, why('its size is computed'))
       },
       neverZero: (i) => neverZero.add(n.inputs[i]),
+      zeroPoint: (i, tensor, axis) => zeroPoints.set(n.inputs[i], { tensor, axis }),
       onPrune: (edit) => own.push(edit),
       decline,
     }
@@ -177,9 +187,9 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
   }
 }
 
-function constantFlow(name: string, t: Tensor, axes: Axes, shapes: Shapes): Flowing {
+function constantFlow(name: string, t: Tensor, axes: Axes, shapes: Shapes, isWeight: boolean): Flowing {
   const reason = outside('a constant that holds no weights')
-  const own = t.dims.map((size) => (weights.has(t.dtype) ? axes.fresh(size, true) : axes.fixed(size, reason)))
+  const own = t.dims.map((size) => (isWeight ? axes.fresh(size, true) : axes.fixed(size, reason)))
   const origins = shapes.integers
     .get(name)
     ?.map((_, index): Origin => ({ from: 'constant', tensor: name, index }))

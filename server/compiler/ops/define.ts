@@ -21,6 +21,14 @@ export type Origin =
 export interface Flowing {
   readonly axes: readonly Axis[]
   readonly origins?: readonly Origin[]
+  /** Of quantised values: along which dimensions removed indices hold exactly the zero point. */
+  readonly rest?: Rest
+}
+
+/** `at`: the zero point, a number or the value that computes it. */
+export interface Rest {
+  readonly at: number | string
+  readonly along: readonly boolean[]
 }
 
 /** What is left once units are gone. */
@@ -75,6 +83,8 @@ export interface FlowContext {
   sizes(origin: Origin | undefined, axis: Axis): void
   /** Input `i` is sliced but never zeroed (a divisor). */
   neverZero(i: number): void
+  /** Input `i`, quantised, is zero where it holds what the constant `tensor` does: one element, or one an index of `axis`. */
+  zeroPoint(i: number, tensor: string, axis: number): void
   /** Registers what the node itself must change; runs once units are chosen. */
   onPrune(edit: (kept: Kept, node: NodeEdit) => void): void
   /** Gives up: everything the node touches is left whole, for this reason. */
@@ -102,6 +112,8 @@ export interface OpDefinition {
    * Infinity stands for all. Where a size is used as a number anywhere else, the axis that it counts is left whole.
    */
   readonly sizes?: readonly number[]
+  /** Inputs that hold weights, or what counts with them by index, also where those are integers. */
+  readonly weights?: readonly number[]
   /** Multiply–accumulates of one run; 0 for what only moves or maps elements. */
   readonly macs: (c: CostContext) => number
   /** Kept apart in `zeros.ts`; absent where the output is never zero for certain. */

@@ -14,6 +14,8 @@ import * as movement from './movement.js'
 import * as normalization from './normalization.js'
 import * as pad from './pad.js'
 import * as pool from './pool.js'
+import * as qlinear from './qlinear.js'
+import * as quantize from './quantize.js'
 import * as recurrent from './recurrent.js'
 import * as reduce from './reduce.js'
 import * as resize from './resize.js'
@@ -42,6 +44,8 @@ const families = [
   normalization,
   pad,
   pool,
+  qlinear,
+  quantize,
   recurrent,
   reduce,
   resize,

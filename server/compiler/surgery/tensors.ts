@@ -17,17 +17,21 @@ export function sliceTensor(t: Tensor, kept: readonly (readonly number[] | null)
   return { dtype: t.dtype, dims, data }
 }
 
-/** The tensor with zeros wherever an index is not kept along some dimension. */
-export function zeroOutside(t: Tensor, kept: readonly (readonly number[] | null)[]): Tensor {
+/** The tensor with zeros, or what `zero` gives by flat index, wherever an index is not kept along some dimension. */
+export function zeroOutside(
+  t: Tensor,
+  kept: readonly (readonly number[] | null)[],
+  zero: (i: number) => number = () => 0,
+): Tensor {
   if (kept.every((k, d) => k === null || k.length === t.dims[d])) return t
   const data = t.data.slice()
-  const zero = typeof data[0] === 'bigint' ? 0n : 0
   const strides = stridesOf(t.dims)
   kept.forEach((k, d) => {
     if (!k) return
     const stays = new Set(k)
     for (let i = 0; i < data.length; i++) {
-      if (!stays.has(Math.floor(i / strides[d]) % t.dims[d])) data[i] = zero
+      if (!stays.has(Math.floor(i / strides[d]) % t.dims[d]))
+        data[i] = typeof data[i] === 'bigint' ? BigInt(zero(i)) : zero(i)
     }
   })
   return { dtype: t.dtype, dims: t.dims, data }

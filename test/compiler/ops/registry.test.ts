@@ -9,12 +9,14 @@ import { linear } from './examples/linear.js'
 import { moving } from './examples/moving.js'
 import { normal } from './examples/normal.js'
 import { pointwise } from './examples/pointwise.js'
+import { quantised } from './examples/quantised.js'
 import { recurrent } from './examples/recurrent.js'
 import { reducing } from './examples/reducing.js'
 import { type Examples, SIZE } from './examples/through.js'
 
 const examples: Examples = {
   ...attention,
+  ...quantised,
   ...recurrent,
   ...linear,
   ...moving,
