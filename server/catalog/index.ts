@@ -1,4 +1,5 @@
 export { ArtifactStore, type Staged } from './artifacts.js'
 export { Datasets } from './datasets.js'
+export { Drawings, type Drawn } from './drawings.js'
 export { Models } from './models.js'
 export { type NewVariant, type VariantQuery, Variants } from './variants.js'

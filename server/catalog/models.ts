@@ -5,6 +5,7 @@ import type { Events } from '../events.js'
 import type { Model, ModelFacts, ModelVersion, NewModel, PageQuery } from '../http/schemas/index.js'
 import { afterCursor, type Database, defaultLimit, type Page, pageOf } from '../store/index.js'
 import type { ArtifactStore } from './artifacts.js'
+import { Drawings } from './drawings.js'
 
 interface VersionRow extends Omit<ModelVersion, 'facts'> {
   facts: string
@@ -14,13 +15,17 @@ const modelColumns = `id, name, createdAt, (SELECT max(version) FROM modelVersio
 
 /** Models and their versions. A version is accepted only after a child process has read it whole. */
 export class Models {
+  readonly #drawings: Drawings
+
   constructor(
     private readonly db: Database,
     private readonly artifacts: ArtifactStore,
     private readonly events: Events,
     private readonly limits: { uploadBytes: number; reading: Limits },
     private readonly now: () => number = Date.now,
-  ) {}
+  ) {
+    this.#drawings = new Drawings(artifacts)
+  }
 
   list({ cursor, limit = defaultLimit }: PageQuery): Page<Model> {
     const rows = this.db
@@ -95,13 +100,23 @@ export class Models {
         { path: staged.path },
         this.limits.reading,
       )) as ModelFacts
+      const { drawing, undrawn } = await this.#drawings.draw({ title: model, before: staged.path })
       await staged.keep()
       const { version } = this.db
-        .prepare<[string, string, number, string, number, string], { version: number }>(
-          `INSERT INTO modelVersions (model, version, digest, fileBytes, facts, createdAt)
-           SELECT ?, 1 + coalesce(max(version), 0), ?, ?, ?, ? FROM modelVersions WHERE model = ? RETURNING version`,
+        .prepare<unknown[], { version: number }>(
+          `INSERT INTO modelVersions (model, version, digest, fileBytes, facts, drawing, undrawn, createdAt)
+           SELECT ?, 1 + coalesce(max(version), 0), ?, ?, ?, ?, ?, ? FROM modelVersions WHERE model = ? RETURNING version`,
         )
-        .get(model, staged.digest, staged.bytes, JSON.stringify(facts), this.now(), model) as {
+        .get(
+          model,
+          staged.digest,
+          staged.bytes,
+          JSON.stringify(facts),
+          drawing,
+          undrawn,
+          this.now(),
+          model,
+        ) as {
         version: number
       }
       this.events.emit({ type: 'model.changed', model })

@@ -2,6 +2,7 @@ import { EspalierError } from '@espalier/shared'
 import type { Events } from '../events.js'
 import type { PageQuery, Variant, VariantFigures, VariantPorts } from '../http/schemas/index.js'
 import { afterCursor, type Database, defaultLimit, newId, type Page, pageOf } from '../store/index.js'
+import type { Drawn } from './drawings.js'
 
 export interface VariantQuery extends PageQuery {
   model?: string
@@ -19,6 +20,8 @@ export interface NewVariant {
   readonly digest: string
   readonly figures: VariantFigures
   readonly ports: VariantPorts
+  /** How it looks beside the dense network. */
+  readonly drawn?: Drawn
 }
 
 type Row = Omit<Variant, keyof VariantFigures | keyof VariantPorts> & { figures: string; ports: string }
@@ -96,15 +99,17 @@ export class Variants {
    */
   add(variants: readonly NewVariant[], also: () => void = () => {}): string[] {
     const insert = this.db.prepare(
-      `INSERT INTO variants (id, name, model, version, compilation, digest, figures, ports, createdAt)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO variants (id, name, model, version, compilation, digest, figures, ports, drawing, undrawn, createdAt)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     const ids = this.db.transaction(() => {
       also()
       return variants.map((v) => {
         const id = newId('v', this.now())
         const [figures, ports] = [JSON.stringify(v.figures), JSON.stringify(v.ports)]
-        insert.run(id, v.name, v.model, v.version, v.compilation, v.digest, figures, ports, this.now())
+        const { drawing = null, undrawn = null } = v.drawn ?? {}
+        const of = [id, v.name, v.model, v.version, v.compilation, v.digest]
+        insert.run(...of, figures, ports, drawing, undrawn, this.now())
         return id
       })
     })()

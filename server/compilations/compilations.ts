@@ -1,7 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asEspalierError, EspalierError } from '@espalier/shared'
-import type { ArtifactStore, Datasets, Models, NewVariant, Variants } from '../catalog/index.js'
+import {
+  type ArtifactStore,
+  type Datasets,
+  Drawings,
+  type Models,
+  type NewVariant,
+  type Variants,
+} from '../catalog/index.js'
 import { runChild } from '../child/index.js'
 import { variantLimits } from '../compiler/limits.js'
 import type { Events } from '../events.js'
@@ -48,12 +55,14 @@ export class Compilations {
   readonly #queue: Queue
   readonly #o: CompilationsOptions
   readonly #now: () => number
+  readonly #drawings: Drawings
   #current?: { readonly id: string; readonly stop: AbortController; readonly ended: Promise<void> }
   #stopped = true
 
   constructor(options: CompilationsOptions) {
     this.#o = options
     this.#queue = new Queue(options.db)
+    this.#drawings = new Drawings(options.artifacts)
     this.#now = options.now ?? Date.now
   }
 
@@ -193,7 +202,7 @@ export class Compilations {
         { ...this.#o.limits, signal },
         this.#progressOf(id),
       )) as JobResult
-      await this.#keep(compilation, result)
+      await this.#keep(compilation, result, signal)
     } finally {
       await rm(out, { recursive: true, force: true })
     }
@@ -211,12 +220,18 @@ export class Compilations {
   }
 
   /** Stores the variants' files, then all rows in one transaction. */
-  async #keep({ id, model, version }: Compilation, { variants, dense, report }: JobResult): Promise<void> {
+  async #keep(
+    { id, model, version }: Compilation,
+    { variants, dense, report }: JobResult,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const before = this.#o.artifacts.path(this.#o.models.version(model, version).digest)
     const kept: NewVariant[] = []
     for (const { name, file, figures, ports } of variants) {
+      const drawn = await this.#drawings.draw({ title: name, before, after: file }, signal)
       const staged = await this.#o.artifacts.take(file)
       await staged.keep()
-      kept.push({ name, model, version, compilation: id, digest: staged.digest, figures, ports })
+      kept.push({ name, model, version, compilation: id, digest: staged.digest, figures, ports, drawn })
     }
     this.#o.variants.add(kept, () => this.#queue.end(id, 'done', this.#now(), { dense, report }))
     this.#announce(id, 'done')

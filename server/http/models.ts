@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { ArtifactStore, Models } from '../catalog/index.js'
+import { Svg, sendDrawing } from './drawing.js'
 import { Id, Model, ModelVersion, NewModel, PageOf, PageQuery, Version } from './schemas/index.js'
 import { uploadOf } from './upload.js'
 
@@ -79,5 +80,12 @@ export const models: FastifyPluginAsyncTypebox<ModelsPart> = async (app, { model
         .header('content-disposition', `attachment; filename="${params.id}-v${params.version}.onnx"`)
         .send(stream)
     },
+  )
+
+  app.get(
+    '/:id/versions/:version/drawing.svg',
+    { schema: { tags, summary: 'The network, drawn layer by layer', params: OneVersion, response: Svg } },
+    async ({ params: { id, version } }, reply) =>
+      sendDrawing(reply, artifacts, `version ${version} of model '${id}'`, models.version(id, version)),
   )
 }

@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { ArtifactStore, Variants } from '../catalog/index.js'
+import { Svg, sendDrawing } from './drawing.js'
 import { Id, PageOf, PageQuery, Variant, Version } from './schemas/index.js'
 
 export interface VariantsPart {
@@ -50,6 +51,19 @@ export const variants: FastifyPluginAsyncTypebox<VariantsPart> = async (app, { v
         .header('content-disposition', `attachment; filename="${name.replace(/[^\w.-]/g, '_')}.onnx"`)
         .send(stream)
     },
+  )
+
+  app.get(
+    '/:id/drawing.svg',
+    {
+      schema: {
+        tags,
+        summary: 'The network before and after, drawn layer by layer',
+        params: One,
+        response: Svg,
+      },
+    },
+    async ({ params: { id } }, reply) => sendDrawing(reply, artifacts, `variant '${id}'`, variants.get(id)),
   )
 
   app.post(

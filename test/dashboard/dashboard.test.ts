@@ -1,12 +1,18 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { AxeBuilder } from '@axe-core/playwright'
+import { Drawings } from '@espalier/server/catalog/index.js'
+import { writeModel } from '@espalier/server/compiler/onnx/index.js'
+import { prune } from '@espalier/server/compiler/recipes/index.js'
 import { builtDashboard } from '@espalier/server/http/app.js'
 import type { Report, Variant } from '@espalier/server/http/schemas/index.js'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { launch, noBrowser } from '../support/browser.js'
-import { furnish, register, serve, type Visitor } from '../support/house.js'
+import { figuresOf, furnish, register, serve, type Visitor } from '../support/house.js'
+import { convNetwork } from '../support/networks.js'
 import { call, listen } from '../support/service.js'
 import { tinyData, tinyOnnx } from '../support/tiny.js'
 
@@ -224,6 +230,54 @@ t.test("the plot's points are the API's values, and lie where the axes say", { s
   t.match(await table.filter({ hasText: 'digits-2MB' }).innerText(), /withdrawn/)
   t.match(await table.filter({ hasText: 'digits-8MB' }).innerText(), /gate-1\s.*4\.23/s)
 })
+
+t.test(
+  'the network is drawn, dense and what pruning left, readable by keyboard and on a phone',
+  { skip },
+  async (t) => {
+    const folder = t.testdir()
+    const { url, parts, close } = await listen(folder, { dashboard: builtDashboard })
+    t.teardown(close)
+    const dense = convNetwork([8, 6], 4)
+    await call(url, 'POST', '/v1/models', { id: 'm' })
+    const { body } = await call(url, 'POST', '/v1/models/m/versions', writeModel(dense))
+    const [before, after] = [join(folder, 'before.onnx'), join(folder, 'after.onnx')]
+    writeFileSync(before, writeModel(dense))
+    writeFileSync(after, writeModel((await prune(dense, { keep: 0.5 })).graph))
+    const drawn = await new Drawings(parts.artifacts).draw({ title: 'half', before, after })
+    const ports = { inputs: [], outputs: [], preprocess: null, labels: null }
+    const figures = figuresOf(2, 0.97, 0.3)
+    const of = { model: 'm', version: 1, compilation: null, digest: String(body.digest), figures, ports }
+    parts.variants.add([
+      { name: 'half', ...of, drawn },
+      { name: 'unknown', ...of },
+    ])
+    const page = await open(t, url, '/#/models/m')
+    const drawing = page.locator('.drawing img')
+    const loaded = (path: RegExp) =>
+      page.waitForFunction((path) => {
+        const img = document.querySelector<HTMLImageElement>('.drawing img')
+        return img?.complete && img.naturalWidth > 500 && new RegExp(path).test(img.src)
+      }, path.source)
+    await loaded(/models\/m\/versions\/1\/drawing/)
+    await page.getByRole('button', { name: 'half', exact: true }).focus()
+    await page.keyboard.press('Enter')
+    await loaded(/variants\/.*\/drawing/)
+    t.match(await drawing.getAttribute('alt'), /half/)
+    for (const viewport of [wide, phone]) {
+      await page.setViewportSize(viewport)
+      const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+      t.ok(beyond <= 0, `${viewport.width} px`)
+      const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze()
+      t.same(
+        violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id }) => id),
+        [],
+      )
+    }
+    await page.getByRole('button', { name: 'unknown', exact: true }).click()
+    await page.getByText('Not drawn: it was stored before networks were drawn').waitFor()
+  },
+)
 
 t.test('a compilation is followed stage by stage, and stopped', { skip }, async (t) => {
   const { folder, spec } = tinyData(t)

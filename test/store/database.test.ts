@@ -15,7 +15,7 @@ t.test('a fresh database has every migration and keeps what is written', (t) => 
   const again = openDatabase(path)
   t.same(again.prepare('SELECT id FROM models').all(), [{ id: 'm' }])
   t.throws(
-    () => again.prepare("INSERT INTO modelVersions VALUES ('nobody', 1, '', 0, '{}', 0)").run(),
+    () => again.prepare("INSERT INTO modelVersions VALUES ('nobody', 1, '', 0, '{}', 0, NULL, NULL)").run(),
     { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' },
     'foreign keys hold',
   )

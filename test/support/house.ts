@@ -42,7 +42,7 @@ export interface Furnished {
   readonly failed: string
 }
 
-const figuresOf = (memoryMB: number, top1: number | null, p50Ms: number | null): VariantFigures => ({
+export const figuresOf = (memoryMB: number, top1: number | null, p50Ms: number | null): VariantFigures => ({
   memoryBudgetBytes: memoryMB * 1e6,
   macs: memoryMB * 2e6,
   params: memoryMB * 1e5,

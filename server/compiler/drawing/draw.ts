@@ -1,3 +1,4 @@
+import { EspalierError } from '@espalier/shared/errors.js'
 import { costOf, peakActivationBytes } from '../analysis/index.js'
 import { counterparts } from './compare.js'
 import { commonScope, type Seen, type Sketch, sketchOf } from './layers.js'
@@ -10,14 +11,24 @@ const MARGIN = 28
 const HEAD = 134
 const LEAST_WIDTH = 560
 
+/** Layout takes seconds for a thousand layers, and nobody reads more. */
+const MOST_LAYERS = 1500
+
 /**
  * Draws a network as one SVG: its layers in execution order with what each costs, and, where `after` is given, what
  * pruning left of each. Small operators are folded into the layer they follow. It has no script, loads nothing, and
  * looks right on light and on dark screens.
  * @param title what the picture is of; like every name in it, it may come from outside
+ * @throws MODEL_UNSUPPORTED for a network of very many layers
  */
 export async function draw(title: string, before: Seen, after?: Seen): Promise<string> {
   const was = sketchOf(before)
+  if (was.layers.length > MOST_LAYERS) {
+    throw new EspalierError(
+      'MODEL_UNSUPPORTED',
+      `a network of ${whole(was.layers.length)} layers and joins is too large to draw; at most ${whole(MOST_LAYERS)} are drawn`,
+    )
+  }
   const is = after ? sketchOf(after) : was
   const now = after ? counterparts(was, is) : was.layers
   const total = was.layers.reduce((sum, l) => sum + l.macs, 0)

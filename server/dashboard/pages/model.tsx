@@ -4,6 +4,7 @@ import { VariantPlot } from '../charts/variant-plot.js'
 import { bytes, count, digest, ms, none, percent, plural, short, time } from '../format.js'
 import { Facts, PageFrame, Section, WideTable } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
+import { Network } from '../parts/network.js'
 import { useCompilations, useLatestReports, useVariants, useVersions } from '../reads.js'
 import { href } from '../route.js'
 
@@ -18,7 +19,7 @@ export function ModelPage({ id, version: asked }: { id: string; version: number 
           return (
             <>
               <Versions versions={versions} shown={shown} />
-              <Compiled model={id} version={shown.version} />
+              <Compiled key={shown.version} model={id} version={shown} />
               <About version={shown} />
             </>
           )
@@ -29,20 +30,23 @@ export function ModelPage({ id, version: asked }: { id: string; version: number 
 }
 
 /** What was made of one version, and what devices say of it. */
-function Compiled({ model, version }: { model: string; version: number }) {
+function Compiled({ model, version }: { model: string; version: ModelVersion }) {
   const variants = useVariants(model)
   const compilations = useCompilations(model)
-  const reports = useLatestReports(model, version)
-  const of = (it: { version: number }) => it.version === version
+  const reports = useLatestReports(model, version.version)
+  const of = (it: { version: number }) => it.version === version.version
   return (
     <Loading of={variants}>
       {(variants) => (
-        <Variants
-          variants={variants.filter(of)}
-          reports={(reports.data ?? []).toSorted(byDevice)}
-          dense={denseOf((compilations.data ?? []).filter(of))}
-          model={model}
-        />
+        <>
+          <Variants
+            variants={variants.filter(of)}
+            reports={(reports.data ?? []).toSorted(byDevice)}
+            dense={denseOf((compilations.data ?? []).filter(of))}
+            model={model}
+          />
+          <Network version={version} variants={variants.filter(of).toSorted(bySize)} />
+        </>
       )}
     </Loading>
   )

@@ -1,4 +1,4 @@
-import { Nullable } from '@espalier/shared/messages/index.js'
+import { Digest, Nullable } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
 
 /** Sizes are bytes, durations ms, points in time ms since 1970, shares from 0 to 1. `Id` is part of MQTT topics too. */
@@ -15,6 +15,9 @@ export {
 } from '@espalier/shared/messages/index.js'
 
 export const Name = Type.String({ minLength: 1, maxLength: 200 })
+
+/** The digest of a stored picture, or why there is none; both null for what was stored before pictures were. */
+export const Drawn = Type.Object({ drawing: Nullable(Digest), undrawn: Nullable(Type.String()) })
 
 /** An RFC 9457 problem; `code` is stable, `detail` says what was wrong and what to do. */
 export const Problem = Type.Object({

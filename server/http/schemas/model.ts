@@ -1,5 +1,5 @@
 import { Type } from '@fastify/type-provider-typebox'
-import { At, Bytes, Count, Digest, Id, Name, Nullable, Version } from './common.js'
+import { At, Bytes, Count, Digest, Drawn, Id, Name, Nullable, Version } from './common.js'
 
 /** A network's input or output; a named dynamic dimension is its name, an unknown one null. */
 const Port = Type.Object({
@@ -24,6 +24,7 @@ export const ModelVersion = Type.Object({
   digest: Digest,
   fileBytes: Bytes,
   facts: ModelFacts,
+  ...Drawn.properties,
   createdAt: At,
 })
 export type ModelVersion = Type.Static<typeof ModelVersion>

@@ -1,6 +1,6 @@
 import { Port, Preprocess } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
-import { At, Bytes, Count, Digest, Id, Ms, Nullable, Share, Version } from './common.js'
+import { At, Bytes, Count, Digest, Drawn, Id, Ms, Nullable, Share, Version } from './common.js'
 
 /** What was predicted and measured of a variant where it was compiled; null is not known. */
 export const VariantFigures = Type.Object({
@@ -39,6 +39,7 @@ export const Variant = Type.Object({
   digest: Digest,
   ...VariantFigures.properties,
   ...VariantPorts.properties,
+  ...Drawn.properties,
   createdAt: At,
   withdrawnAt: Nullable(At),
 })

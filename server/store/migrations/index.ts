@@ -6,6 +6,7 @@ import { delivery } from './010-delivery.js'
 import { fleet } from './011-fleet.js'
 import { telemetry } from './012-telemetry.js'
 import { enrolment } from './013-enrolment.js'
+import { drawings } from './014-drawings.js'
 
 /** Every step, in rising order. */
 export const migrations: readonly Migration[] = [
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   fleet,
   telemetry,
   enrolment,
+  drawings,
 ]
