@@ -18,7 +18,7 @@ import { buildApp, builtDashboard } from './http/app.js'
 import { metricsOf } from './metrics.js'
 import { offersOf } from './offers.js'
 import { lockFolder, openDatabase, storeError } from './store/index.js'
-import { ReportIntake, ReportStore, Telemetry } from './telemetry/index.js'
+import { Boards, ReportIntake, ReportStore, Telemetry } from './telemetry/index.js'
 import { type Certificates, certificates } from './tls/certificates.js'
 
 export interface Service {
@@ -63,8 +63,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const models = new Models(db, artifacts, events, uploads)
     const datasets = new Datasets(db, artifacts, uploads)
     const variants = new Variants(db, events)
+    const boards = new Boards(db)
     const compilations = new Compilations({
-      ...{ db, models, datasets, variants, artifacts, events },
+      ...{ db, models, datasets, variants, artifacts, events, boards },
       worker: new URL('./compilations/worker.js', import.meta.url),
       folder: inData('compilations'),
       limits: { timeMs: config.compileMinutes * 60_000, memoryBytes: config.compileMemory },
@@ -100,7 +101,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     const app = await buildApp({
       parts: {
-        ...{ db, models, datasets, variants, compilations, artifacts, events, fleet, heartbeatMs },
+        ...{ db, models, datasets, variants, compilations, artifacts, events, fleet, boards, heartbeatMs },
         telemetry: new Telemetry(db),
         metrics: metricsOf(db),
         ready: () => void db.prepare('SELECT 1').get(),

@@ -17,6 +17,7 @@ interface CreateOptions extends Options {
   criterion?: string
   epochs?: number
   seed?: number
+  board?: string
   detach?: boolean
 }
 
@@ -59,6 +60,7 @@ export const command: Define = (compilations) => {
       .option('--criterion <name>', 'how units are ranked: l1, l2, bn-gamma, random or taylor')
       .option('--epochs <n>', 'of fine-tuning', count)
       .option('--seed <n>', 'for what is drawn at random', count)
+      .option('--board <name>', 'the kind of board that memory budgets are for, as its devices name it')
       .option('--detach', 'do not wait for the end'),
   ).action(async (model: string, options: CreateOptions) => {
     const out = outputOf(options)
@@ -97,8 +99,20 @@ function request(model: string, o: CreateOptions): NewCompilation {
   if (!o.memory && !o.macs && !o.params) {
     throw new EspalierError('OPTION_INVALID', 'say what to compile for: --memory, --macs or --params')
   }
-  const { version, data, criterion, epochs, seed, macs, params } = o
-  return { model, version, memoryBytes: o.memory, macs, params, data, eval: o.eval, criterion, epochs, seed }
+  const { version, data, criterion, epochs, seed, board, macs, params } = o
+  return {
+    model,
+    version,
+    memoryBytes: o.memory,
+    macs,
+    params,
+    data,
+    eval: o.eval,
+    criterion,
+    epochs,
+    seed,
+    board,
+  }
 }
 
 /** Draws progress until the compilation ends. Ctrl-C stops following, not the compilation. */

@@ -10,7 +10,7 @@ import {
   type Variants,
 } from '../catalog/index.js'
 import { runChild } from '../child/index.js'
-import { variantLimits } from '../compiler/limits.js'
+import { type Correction, variantLimits } from '../compiler/limits.js'
 import type { Events } from '../events.js'
 import type {
   Compilation,
@@ -39,6 +39,8 @@ export interface CompilationsOptions {
   readonly variants: Variants
   readonly artifacts: ArtifactStore
   readonly events: Events
+  /** What a budget on a kind of board is where variants are compiled; throws BOARD_UNKNOWN. */
+  readonly boards: { correction(board: string): Correction }
   /** A module that calls `serve` with the work; it runs in a process of its own, one compilation each. */
   readonly worker: URL
   /** Where compilations write while they run. */
@@ -113,9 +115,10 @@ export class Compilations {
     )
   }
 
-  /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, OPTION_INVALID */
+  /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, OPTION_INVALID, BOARD_UNKNOWN */
   create(request: NewCompilation): Compilation {
     variantLimits(request) // refused here, not by the worker later
+    if (request.board !== undefined) this.#o.boards.correction(request.board)
     const { version } = this.#o.models.version(request.model, request.version)
     const data = this.#o.datasets.get(request.data)
     if (request.eval !== undefined && this.#o.datasets.get(request.eval).spec === data.spec) {
@@ -210,12 +213,13 @@ export class Compilations {
 
   #job({ model, version, request }: Compilation, out: string): Job {
     const { digest } = this.#o.models.version(model, version)
-    const { memoryBytes, macs, params, criterion, epochs, seed } = request
+    const { memoryBytes, macs, params, criterion, epochs, seed, board } = request
     return {
       model: this.#o.artifacts.path(digest),
       data: this.#o.datasets.get(request.data).spec,
       eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
       ...{ memoryBytes, macs, params, criterion, epochs, seed, out },
+      board: board === undefined ? undefined : { name: board, ...this.#o.boards.correction(board) },
     }
   }
 

@@ -1,3 +1,4 @@
+import type { BoardTarget } from '../compiler/limits.js'
 import type { CompilationProgress, VariantFigures, VariantPorts } from '../http/schemas/index.js'
 
 /** What the worker is told: limits as in the request, paths and specs of this machine. */
@@ -11,6 +12,7 @@ export interface Job {
   readonly criterion?: string
   readonly epochs?: number
   readonly seed?: number
+  readonly board?: BoardTarget
   /** An empty folder for the variants and the report. */
   readonly out: string
 }

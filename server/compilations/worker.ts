@@ -1,14 +1,18 @@
 import { serve } from '../child/index.js'
-import { variantLimits } from '../compiler/limits.js'
+import { limitsHere, type VariantLimits, variantLimits } from '../compiler/limits.js'
 import { readModelFile } from '../compiler/onnx/index.js'
-import { fit, type VariantResult } from '../compiler/recipes/index.js'
+import { fit, nameOf, type VariantResult } from '../compiler/recipes/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
 import { portsOf } from './ports.js'
 
-/** The process that compiles: fits the model of one job to its budgets. */
+/**
+ * The process that compiles: fits the model of one job to its budgets. Those for a board become budgets here, where
+ * candidates are measured, by what such boards reported; variants are named and offered by what was asked.
+ */
 serve<Job, JobProgress, JobResult>(async (job, tell, signal) => {
   const { model, out, data, criterion, epochs, seed } = job
-  const variants = variantLimits(job)
+  const asked = variantLimits(job)
+  const variants = asked.map((limits) => limitsHere(limits, job.board))
   const options = { model, name: '', out, data, eval: job.eval, variants, criterion, epochs, seed }
   const { dense, variants: made, report } = await fit(options, tell, signal)
   return {
@@ -19,24 +23,23 @@ serve<Job, JobProgress, JobResult>(async (job, tell, signal) => {
       measuredRamBytes: dense.measuredRamBytes,
       p50Ms: dense.p50Ms,
     },
-    variants: await Promise.all(made.map(described)),
+    variants: await Promise.all(made.map((v, i) => described(v, asked[i], job))),
     report,
   }
 })
 
-async function described({
-  name,
-  file,
-  classes,
-  ...v
-}: VariantResult): Promise<JobResult['variants'][number]> {
+async function described(
+  { file, classes, ...v }: VariantResult,
+  asked: VariantLimits,
+  { model, board }: Job,
+): Promise<JobResult['variants'][number]> {
   const labels = classes.length > 0 ? classes.map((c) => c.name) : null
   return {
-    name,
+    name: nameOf({ model, name: '' }, asked),
     file,
     ports: portsOf(await readModelFile(file), labels),
     figures: {
-      memoryBudgetBytes: v.memoryBudgetBytes,
+      memoryBudgetBytes: asked.memoryBytes ?? null,
       macs: v.macs,
       params: v.params,
       fileBytes: v.fileBytes,
@@ -47,7 +50,7 @@ async function described({
       n: v.n,
       agreement: v.agreement,
       p50Ms: v.p50Ms,
-      recipe: v.recipe,
+      recipe: board ? `${v.recipe}; memory as ${board.name} is expected to need it` : v.recipe,
     },
   }
 }

@@ -10,6 +10,24 @@ export interface VariantLimits {
   readonly params?: number
 }
 
+/** How memory measured where variants are compiled becomes what a board measures: scale · bytes + offsetBytes. */
+export interface Correction {
+  readonly scale: number
+  readonly offsetBytes: number
+}
+
+/** The kind of board that budgets of memory are meant for. */
+export interface BoardTarget extends Correction {
+  readonly name: string
+}
+
+/** Limits for a board as they hold here, where candidates are measured; without a board the same. */
+export function limitsHere(limits: VariantLimits, board?: Correction): VariantLimits {
+  const { memoryBytes } = limits
+  if (memoryBytes === undefined || !board) return limits
+  return { ...limits, memoryBytes: Math.max(1, Math.floor((memoryBytes - board.offsetBytes) / board.scale)) }
+}
+
 /** Values of each kind of limit, as a user lists them. */
 export interface LimitLists {
   readonly memoryBytes?: readonly number[]

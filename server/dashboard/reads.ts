@@ -1,4 +1,6 @@
 import type {
+  Board,
+  BoardMemory,
   Compilation,
   CompilationDetail,
   Device,
@@ -87,4 +89,22 @@ export const useLatestReports = (model: string, version: number) =>
     `latest reports ${model} ${version}`,
     (signal) => getAll('/reports', { model, version: String(version), latest: 'true' }, signal),
     (e) => e.type === 'report.stored',
+  )
+
+export const useBoard = (board: string) =>
+  useResource<Board>(
+    `board ${board}`,
+    (signal) => get(at('/boards', board), signal),
+    (e) => e.type === 'report.stored',
+  )
+
+/** Memory of a model version's variants on a kind of board. */
+export const useBoardMemory = (board: string, model: string, version: number) =>
+  useResource<BoardMemory[]>(
+    `board memory ${board} ${model} ${version}`,
+    async (signal) => {
+      const query = new URLSearchParams({ model, version: String(version) })
+      return (await get<{ items: BoardMemory[] }>(`${at('/boards', board)}/memory?${query}`, signal)).items
+    },
+    (e) => e.type === 'report.stored' || (e.type === 'variants.changed' && e.model === model),
   )

@@ -11,6 +11,7 @@ import Fastify, {
   type RouteOptions,
 } from 'fastify'
 
+import { type BoardsRoutePart, boards } from './boards.js'
 import { type CompilationsPart, compilations } from './compilations.js'
 import { type DatasetsPart, datasets } from './datasets.js'
 import { type DevicesPart, devices } from './devices.js'
@@ -26,7 +27,8 @@ import { Problem } from './schemas/index.js'
 import { type VariantsPart, variants } from './variants.js'
 
 /** The parts of the service that routes call. */
-export type Parts = CompilationsPart &
+export type Parts = BoardsRoutePart &
+  CompilationsPart &
   DatasetsPart &
   DevicesPart &
   EventsPart &
@@ -89,6 +91,7 @@ export async function buildApp({
       await v1.register(devices, parts)
       await v1.register(enrolmentTokens, { ...parts, prefix: '/enrolment-tokens' })
       await v1.register(reports, parts)
+      await v1.register(boards, { ...parts, prefix: '/boards' })
       await v1.register(events, { ...parts, prefix: '/events' })
     },
     { prefix: '/v1' },

@@ -1,6 +1,9 @@
 import type { Page } from '../store/index.js'
 import type {
   Assignment,
+  Board,
+  BoardMemory,
+  BoardMemoryQuery,
   CreatedToken,
   Credential,
   Device,
@@ -48,4 +51,11 @@ export interface FleetPart {
 export interface TelemetryPart {
   reports(query: ReportQuery): Page<Report>
   latency(query: LatencyQuery): Latency
+}
+
+/** What the routes ask about kinds of boards; unknown ones throw BOARD_UNKNOWN. */
+export interface BoardsPart {
+  list(): Board[]
+  get(board: string): Board
+  memory(board: string, which: BoardMemoryQuery): BoardMemory[]
 }

@@ -1,3 +1,5 @@
+export { Boards } from './boards.js'
+export { correctionFrom, onBoard } from './correction.js'
 export { ReportIntake } from './intake.js'
 export { ReportStore } from './store.js'
 export { Telemetry } from './telemetry.js'

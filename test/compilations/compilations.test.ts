@@ -2,7 +2,9 @@ import { cpSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { openDatabase } from '@espalier/server/store/index.js'
+import { ReportStore } from '@espalier/server/telemetry/index.js'
 import t, { type Test } from 'tap'
+import { reportOf } from '../support/centre.js'
 import { type Answer, call, listen, type Options } from '../support/service.js'
 import { tinyData, tinyOnnx } from '../support/tiny.js'
 
@@ -202,4 +204,32 @@ t.test('data that cannot be read are refused when they are registered', async (t
     (await call(url, 'GET', '/v1/datasets')).body.items.map((d) => d.id),
     ['d'],
   )
+})
+
+t.test('budgets for a board come with what such boards reported', async (t) => {
+  const { url, parts, events } = await prepared(t)
+  t.match(await create(url, { board: 'Jetson Nano' }), { status: 404, body: { code: 'BOARD_UNKNOWN' } })
+  const first = await create(url)
+  await until(url, first.body.id, ended)
+  const [{ digest }] = (await call(url, 'GET', '/v1/variants')).body.items
+  parts.db
+    .prepare("INSERT INTO devices (id, passwordHash, facts, createdAt) VALUES ('a', x'00', ?, 0)")
+    .run(JSON.stringify({ board: 'Jetson Nano' }))
+  parts.db.prepare("UPDATE variants SET figures = json_set(figures, '$.measuredRamBytes', 4e6)").run()
+  const reports = new ReportStore(parts.db, events)
+  const one = { variant: `${digest}`, board: 'Jetson Nano', measuredRamBytes: 6_000_000 }
+  await reports.add([1, 2, 3].map((n) => reportOf('a', `r${n}`, one)))
+
+  const { body: board } = await call(url, 'GET', '/v1/boards/Jetson%20Nano')
+  t.match(board, { board: 'Jetson Nano', devices: 1, reports: 3, variants: 1, corrected: true })
+  t.same((await call(url, 'GET', '/v1/boards')).body, { items: [board] })
+  const { body: memory } = await call(url, 'GET', '/v1/boards/Jetson%20Nano/memory?model=m')
+  t.match(memory.items, [{ digest, measuredRamBytes: 4e6, reportedRamBytes: 6e6, reports: 3 }])
+  const expected = Number(memory.items[0].expectedRamBytes)
+  t.ok(expected > 5.5e6 && expected < 6e6, `${expected}`)
+
+  const { body } = await create(url, { board: 'Jetson Nano' })
+  t.match(await until(url, body.id, ended), { state: 'done', request: { board: 'Jetson Nano' } })
+  const report = await (await fetch(`${url}/v1/compilations/${body.id}/report`)).text()
+  t.same(JSON.parse(report.slice(report.indexOf('{'))), { name: 'Jetson Nano', ...Object(board.correction) })
 })

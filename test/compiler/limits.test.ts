@@ -1,4 +1,4 @@
-import { variantLimits } from '@espalier/server/compiler/limits.js'
+import { limitsHere, variantLimits } from '@espalier/server/compiler/limits.js'
 import t from 'tap'
 
 t.test('limits of several kinds go together: one value for all, or one each', (t) => {
@@ -9,5 +9,18 @@ t.test('limits of several kinds go together: one value for all, or one each', (t
   t.throws(() => variantLimits({ memoryBytes: [1, 2, 3], macs: [0.5, 0.6] }), { code: 'OPTION_INVALID' })
   t.throws(() => variantLimits({}), { code: 'OPTION_INVALID' })
   t.throws(() => variantLimits({ macs: [0.5, 1.5] }), { code: 'OPTION_INVALID' })
+  t.end()
+})
+
+t.test('a budget on a board is another one here, or the same where nothing is known', (t) => {
+  const board = { scale: 0.8, offsetBytes: 0.1e6 }
+  t.same(limitsHere({ memoryBytes: 4.1e6, macs: 0.5 }, board), { memoryBytes: 5e6, macs: 0.5 })
+  t.same(limitsHere({ memoryBytes: 4.1e6 }), { memoryBytes: 4.1e6 })
+  t.same(limitsHere({ macs: 0.5 }, board), { macs: 0.5 })
+  t.same(
+    limitsHere({ memoryBytes: 0.05e6 }, board),
+    { memoryBytes: 1 },
+    'too small for the board, and so here',
+  )
   t.end()
 })

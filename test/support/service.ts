@@ -7,6 +7,7 @@ import { buildApp, type Parts } from '@espalier/server/http/app.js'
 import type { FleetPart, TelemetryPart } from '@espalier/server/http/parts.js'
 import { metricsOf } from '@espalier/server/metrics.js'
 import { openDatabase } from '@espalier/server/store/index.js'
+import { Boards } from '@espalier/server/telemetry/index.js'
 import { EspalierError } from '@espalier/shared'
 import pino from 'pino'
 
@@ -55,14 +56,15 @@ export async function listen(folder: string, options: Options = {}) {
   const models = new Models(db, artifacts, events, { uploadBytes, reading })
   const datasets = new Datasets(db, artifacts, { uploadBytes, reading })
   const variants = new Variants(db, events)
+  const boards = new Boards(db)
   const compilations = new Compilations({
-    ...{ db, models, datasets, variants, artifacts, events },
+    ...{ db, models, datasets, variants, artifacts, events, boards },
     worker: options.worker ?? new URL('./workers/done.mjs', import.meta.url),
     folder: join(folder, 'compilations'),
     limits: { timeMs: options.compileMs ?? 20_000, memoryBytes: options.compileBytes ?? 2 ** 30 },
   })
   const parts: Parts = {
-    ...{ db, models, datasets, variants, compilations, artifacts, events },
+    ...{ db, models, datasets, variants, compilations, artifacts, events, boards },
     ...{ fleet: emptyFleet, telemetry: emptyTelemetry, metrics: metricsOf(db) },
     heartbeatMs: options.heartbeatMs ?? 15_000,
     ready: () => void db.prepare('SELECT 1').get(),

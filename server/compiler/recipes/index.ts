@@ -1,4 +1,5 @@
 export { fit } from './fit.js'
 export type { DenseResult, FitOptions, FitResult, Progress, VariantResult } from './options.js'
 export { type Amount, type PruneOptions, type PruneResult, prune } from './prune.js'
+export { nameOf } from './run.js'
 export { criterionNames } from './saliency.js'

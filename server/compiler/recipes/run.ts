@@ -129,7 +129,7 @@ export const scratch = ({ options }: Run) => join(options.out, `.candidate-${pro
 
 /** A variant's name: the network's, and its limits. */
 export function nameOf(
-  { model, name = basename(model).replace(/\.onnx$/i, '') }: FitOptions,
+  { model, name = basename(model).replace(/\.onnx$/i, '') }: Pick<FitOptions, 'model' | 'name'>,
   { memoryBytes, macs, params }: VariantLimits,
 ): string {
   const parts = name === '' ? [] : [name]

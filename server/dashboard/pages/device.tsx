@@ -3,6 +3,7 @@ import { LatencyChart } from '../charts/latency-chart.js'
 import { bytes, count, digest, ms, none, percent, plural, time, withUnit } from '../format.js'
 import { Ago } from '../parts/ago.js'
 import { MemoryBar } from '../parts/bars.js'
+import { BoardMemory } from '../parts/board-memory.js'
 import { Facts, PageFrame, Section, WideTable } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
 import { DeviceState } from '../parts/mark.js'
@@ -56,6 +57,13 @@ export function DevicePage({ id }: { id: string }) {
         )}
       </Loading>
       {reports.data !== null && reports.data.length > 0 && <Reports reports={reports.data} nameOf={nameOf} />}
+      {device.data?.board != null && device.data.active !== null && (
+        <BoardMemory
+          board={device.data.board}
+          model={device.data.active.model}
+          version={device.data.active.version}
+        />
+      )}
       {device.data !== null && <About device={device.data} />}
     </PageFrame>
   )

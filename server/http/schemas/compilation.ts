@@ -16,6 +16,8 @@ export const NewCompilation = Type.Object(
     criterion: Type.Optional(Type.String({ maxLength: 40 })),
     epochs: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
     seed: Type.Optional(Count),
+    /** The kind of board that memory budgets are meant for: what such boards reported corrects them. */
+    board: Type.Optional(Type.String({ maxLength: 200 })),
   },
   { additionalProperties: false },
 )

@@ -1,3 +1,4 @@
+export * from './board.js'
 export * from './common.js'
 export * from './compilation.js'
 export * from './dataset.js'

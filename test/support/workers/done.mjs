@@ -29,6 +29,6 @@ serve(async (job, tell) => {
     variants: [
       { name: 'one', file, figures, ports: { inputs: [], outputs: [], preprocess: null, labels: null } },
     ],
-    report: '# What was done',
+    report: `# What was done${job.board ? ` for ${JSON.stringify(job.board)}` : ''}`,
   }
 })
