@@ -4,8 +4,9 @@ import fc from 'fast-check'
 import { Growth } from './growth.js'
 import { joins } from './joins.js'
 import { layers } from './layers.js'
+import { rarities } from './rarities.js'
 
-const steps = { ...layers, ...joins }
+const steps = { ...layers, ...joins, ...rarities }
 const names = Object.keys(steps)
 
 /** What a network grows by: each entry a step's name and the seed of what it draws. Shrinking takes steps away. */
