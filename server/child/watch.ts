@@ -10,7 +10,8 @@ export interface Bounds {
   readonly memoryBytes: number
 }
 
-const watchMs = 100
+/** In this time a process that fills memory as fast as it can takes some tens of megabytes. */
+const watchMs = 50
 
 /**
  * Ends the child's process group when it goes beyond its bounds, and says why: TIME_LIMIT or MEMORY_LIMIT.

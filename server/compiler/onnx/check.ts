@@ -14,7 +14,7 @@ import { checkTensor, type ExternalData } from './tensor.js'
 /**
  * Refuses what contradicts itself, in subgraphs and functions too, which the compiler carries whole and the runtime
  * reads. Data that lie in other files are taken into their tensors, so that nothing reads those files again.
- * @throws MODEL_INVALID, MODEL_TOO_HEAVY, EXTERNAL_DATA_INVALID
+ * @throws MODEL_INVALID, MODEL_TOO_HEAVY, MODEL_UNSUPPORTED, EXTERNAL_DATA_INVALID
  */
 export function check(model: ModelProto, external?: ExternalData): void {
   unique(
@@ -55,6 +55,7 @@ export function check(model: ModelProto, external?: ExternalData): void {
   }
 
   function node(n: NodeProto): void {
+    if (inner.has(n.domain)) throw runtimesOwn(n)
     unique(
       n.attribute.map((a) => a.name),
       `attribute of '${n.name}' (${n.opType})`,
@@ -77,6 +78,19 @@ function unique(names: readonly string[], what: string): void {
   const twice = names.find((name) => seen.size === seen.add(name).size)
   throw invalid(`${what} '${twice}' is there twice; names must be unique`)
 }
+
+/**
+ * Operators that onnxruntime puts in itself. Their kernels trust it that channels are laid out in blocks, and read
+ * beyond their inputs where a file asks for them.
+ */
+const inner = new Set(['com.microsoft.nchwc', 'com.ms.internal.nhwc'])
+
+const runtimesOwn = (n: NodeProto) =>
+  new EspalierError(
+    'MODEL_UNSUPPORTED',
+    `operator ${n.domain}.${n.opType} of node '${n.name}' is of onnxruntime's own layout: the file was saved for one ` +
+      'processor; export the network again, or save it without layout optimizations',
+  )
 
 /**
  * The runtime writes functions out where they are called: one that calls itself, by way of others or not, would have

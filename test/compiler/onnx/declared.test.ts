@@ -133,6 +133,14 @@ t.test('tensors carry what they declare, in subgraphs and attributes too', (t) =
   t.end()
 })
 
+t.test("operators of the runtime's own layout, which read beyond their inputs, are refused", (t) => {
+  const own = (g: GraphProto) => {
+    g.node[0].domain = 'com.microsoft.nchwc'
+  }
+  refused(t, file('channel shuffle', own), 'MODEL_UNSUPPORTED', /nchwc\.Conv .*own layout/)
+  t.end()
+})
+
 t.test('functions that would be written out without end, or nearly, are refused', (t) => {
   const call = (name: string) =>
     create(NodeProtoSchema, { opType: name, domain: 'f', input: ['a'], output: ['b'] })
