@@ -48,7 +48,7 @@ export async function draw(title: string, before: Seen, after?: Seen): Promise<s
     `<style>${style}</style>`,
     `<rect class="page" width="${width}" height="${height}"/>`,
     ...head(title, before, after),
-    ...legend(after !== undefined, most),
+    ...legend(after !== undefined, most, now.includes(undefined)),
     `<g transform="translate(${round(left)} ${HEAD + MARGIN})">`,
     ...edges(placed, items),
     ...items.map((item, i) => render(item, placed.boxes[i])),
@@ -70,6 +70,11 @@ function sentence(was: Sketch, is: Sketch, compared: boolean): string {
 
 function edges({ pieces }: Layout, items: readonly Item[]): string[] {
   const lost = (i: number) => items[i].now === undefined
+  /** What passed a branch by lives on where the branch and its join went. */
+  const gone = ({ from, to }: Layout['pieces'][number]) => {
+    const join = (i: number) => items[i].layer.kind === 'join'
+    return (lost(from) && !join(from)) || (lost(to) && !join(to)) || (lost(from) && lost(to))
+  }
   const marks = new Map<string, string>()
   const lines = pieces.map((p) => {
     for (const [m, down] of [
@@ -77,7 +82,7 @@ function edges({ pieces }: Layout, items: readonly Item[]): string[] {
       [p.ends, true],
     ] as const)
       if (m) marks.set(`${m.text} ${m.at}`, markOf(m, down))
-    return edge(p, lost(p.from) || lost(p.to))
+    return edge(p, gone(p))
   })
   return [...lines, ...marks.values()]
 }
@@ -103,8 +108,8 @@ function head(title: string, before: Seen, after: Seen | undefined): string[] {
   ]
 }
 
-/** What bars and tints mean. */
-function legend(compared: boolean, most: number): string[] {
+/** What bars, tints and lines through mean. */
+function legend(compared: boolean, most: number, struck: boolean): string[] {
   const text = (x: number, y: number, said: string) => `<text class="soft" x="${x}" y="${y}">${said}</text>`
   const bar = (name: string, x: number, width: number) =>
     `<rect class="${name}" x="${x}" y="${MARGIN + 69}" width="${width}" height="6"/>`
@@ -114,7 +119,11 @@ function legend(compared: boolean, most: number): string[] {
     ? [
         bar('kept', MARGIN, 30),
         bar('removed', MARGIN + 30, 30),
-        text(MARGIN + 70, first, 'channels kept and removed'),
+        text(
+          MARGIN + 70,
+          first,
+          `channels kept and removed${struck ? '; struck out: what went as a whole' : ''}`,
+        ),
       ]
     : [bar('kept', MARGIN, 60), text(MARGIN + 70, first, 'channels')]
   const steps = [0, ...tints].map((least, i) => {

@@ -1,5 +1,13 @@
 import type { Shapes } from '../analysis/index.js'
-import { elementCount, type Graph, intsAttribute, type Node, type Tensor } from '../graph/index.js'
+import {
+  elementCount,
+  type Graph,
+  intsAttribute,
+  type Node,
+  reads,
+  type Tensor,
+  type Value,
+} from '../graph/index.js'
 import { opFor } from '../ops/index.js'
 
 /** A network as a run showed it: what a drawing is made of. */
@@ -29,8 +37,8 @@ export interface Layer {
   macs: number
   params: number
   weightBytes: number
-  /** Of its output, with the batch of the run. */
-  readonly dims: readonly number[]
+  /** Dimensions of its output; `n` for a batch of any size. */
+  readonly shape: string
 }
 
 export interface Sketch {
@@ -56,10 +64,10 @@ export function sketchOf({ graph, shapes }: Seen): Sketch {
     for (const v of layer.values) home.set(v, at)
     return at
   }
-  for (const { name } of graph.inputs)
-    add({ ...port('input', name, dims(name)), values: [name], made: [name] }, [])
+  for (const v of graph.inputs)
+    add({ ...port('input', v, dims(v.name)), values: [v.name], made: [v.name] }, [])
   for (const n of graph.nodes) {
-    const own = n.inputs.filter((i) => i !== '')
+    const own = reads(n)
     const sources = new Set(own.flatMap((i) => home.get(i) ?? []))
     const weights = own.flatMap((i) => constants.get(i) ?? [])
     const cost = costOf(n, weights, dims, shapes.batch)
@@ -73,7 +81,7 @@ export function sketchOf({ graph, shapes }: Seen): Sketch {
       made: outputs,
       values: [...outputs],
       folded: [],
-      dims: dims(outputs[0]),
+      shape: shapeOf(dims(outputs[0]), shapes.batch),
     }
     if (cost.macs > 0 || (matrices && readsOnlyIndices(graph, n, constants))) {
       add(
@@ -82,7 +90,7 @@ export function sketchOf({ graph, shapes }: Seen): Sketch {
           ...cost,
           kind: 'layer',
           detail: detailOf(n, weights),
-          width: widthOf(n, weights, base.dims),
+          width: widthOf(n, weights, dims(outputs[0])),
         },
         sources,
       )
@@ -99,24 +107,28 @@ export function sketchOf({ graph, shapes }: Seen): Sketch {
       for (const o of outputs) home.set(o, into)
     }
   }
-  for (const { name } of graph.outputs) {
-    const from = home.get(name)
-    if (from !== undefined) add({ ...port('output', name, dims(name)), values: [], made: [] }, [from])
+  for (const v of graph.outputs) {
+    const from = home.get(v.name)
+    if (from !== undefined) add({ ...port('output', v, dims(v.name)), values: [], made: [] }, [from])
   }
   return { layers, edges: [...edges.values()] }
 }
 
-const port = (kind: 'input' | 'output', name: string, dims: readonly number[]) => ({
+const shapeOf = (dims: readonly number[], batch: number): string =>
+  dims.map((d, i) => (i === 0 && batch > 1 && d === batch ? 'n' : d)).join(', ')
+
+/** An input or output, with its dimensions as the file declares them or, where it does not, as they were in the run. */
+const port = (kind: 'input' | 'output', { name, dims: declared }: Value, run: readonly number[]) => ({
   kind,
   name,
   op: '',
-  detail: dims.join(' × '),
+  detail: (declared ?? run).map((d) => d ?? '?').join(' × '),
   folded: [],
   width: null,
   macs: 0,
   params: 0,
   weightBytes: 0,
-  dims,
+  shape: run.join(', '),
 })
 
 /** The constants that each value is computed of, for values that depend on nothing else. */

@@ -126,7 +126,7 @@ function breaksOf(
   for (let c = 1; c < columns; c++) {
     const wanted = (bottom * c) / columns
     const least = breaks[breaks.length - 1] ?? 0
-    const price = (g: (typeof gaps)[number]) => (4 * Math.abs(g.y - wanted) * columns) / bottom + g.crossing
+    const price = (g: (typeof gaps)[number]) => (8 * Math.abs(g.y - wanted) * columns) / bottom + g.crossing
     const best = gaps
       .filter((g) => g.y > least)
       .reduce<(typeof gaps)[number] | undefined>((a, b) => (a && price(a) <= price(b) ? a : b), undefined)

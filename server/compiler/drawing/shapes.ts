@@ -59,9 +59,9 @@ function layerBox(item: Item, { x, y, width, height }: Box): string {
   const [left, top] = [x - width / 2, y - height / 2].map(round)
   const at = (dx: number, dy: number) => `x="${round(left + dx)}" y="${round(top + dy)}"`
   const share = most > 0 ? layer.macs / most : 0
-  const tint = tints.filter((least) => share >= least).length
+  const tint = now ? tints.filter((least) => share >= least).length : 0
   const kind = fitted(`${layer.op} ${layer.detail}`.trim(), 20)
-  const is = now ?? { width: 0, macs: 0, weightBytes: 0 }
+  const is = now ?? layer
   const channels = layer.width === null ? '' : figureOf(layer.width, is.width ?? 0)
   return (
     `<rect class="box t${tint}" ${at(0, 0)} width="${width}" height="${height}" rx="5"/>` +
@@ -100,7 +100,7 @@ function told({ layer, now, total, compared }: Item): string {
   const change = (was: number, is: number | undefined, unit: string) =>
     compared && was !== is ? `${whole(was)} → ${whole(is ?? 0)} ${unit}` : `${whole(was)} ${unit}`
   const title = `${op === '' ? kind : `${op} ${detail}`.trim()} ${fitted(name, 200)}`
-  const lines = [title, `gives [${layer.dims.join(', ')}]`]
+  const lines = [title, `gives [${layer.shape}]`]
   if (!now) lines.push('removed as a whole')
   if (kind === 'layer') {
     if (layer.width !== null) lines.push(change(layer.width, now?.width ?? 0, 'channels'))

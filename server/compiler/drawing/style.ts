@@ -42,5 +42,5 @@ export const style =
   `.name{font:11px ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}` +
   `.title{font-size:16px;font-weight:600}.end{text-anchor:end}.mid{text-anchor:middle}` +
   `.edge{fill:none;stroke-width:1.2}.box{stroke-width:1}.strike{stroke-width:1.4}` +
-  `.lost .edge,.lost.edge{stroke-dasharray:3 3}.lost .box{stroke-dasharray:4 3}.lost text{opacity:.65}` +
-  `${rules(light, lightTints)}@media (prefers-color-scheme:dark){${rules(dark, darkTints)}}`
+  `${rules(light, lightTints)}@media (prefers-color-scheme:dark){${rules(dark, darkTints)}}` +
+  `.edge.lost{stroke-dasharray:3 3}.lost .box{stroke-dasharray:4 3}.lost text{opacity:.65}`
