@@ -38,11 +38,11 @@ def sliced(array, kept):
     return array
 
 
-def zeroed(array, kept):
+def zeroed(array, kept, zero):
     array = array.copy()
     for axis, indices in kept.items():
         gone = np.setdiff1d(np.arange(array.shape[int(axis)]), indices)
-        np.moveaxis(array, int(axis), 0)[gone] = 0
+        np.moveaxis(array, int(axis), 0)[gone] = np.moveaxis(zero, int(axis), 0)[gone]
     return array
 
 
@@ -80,18 +80,37 @@ def unplanned(original, pruned, plan):
     return {n: a for n, a in constants(original).items() if a.dtype.kind == "f" and n not in there | planned}
 
 
+# Inputs that are sliced and never zeroed: divisors and exponents, scales and zero points.
+KEPT = {"Div": [1], "Pow": [1], "QuantizeLinear": [1, 2], "DequantizeLinear": [1, 2]}
+
+
+def zero_point(model, found, source, array):
+    """What stands for zero: of what DequantizeLinear reads its zero point, along its axis."""
+    for n in model.graph.node:
+        if n.op_type == "DequantizeLinear" and n.input[0] == source and len(n.input) > 2:
+            point = found[n.input[2]]
+            shape = [1] * array.ndim
+            if point.size > 1:
+                shape[next((a.i for a in n.attribute if a.name == "axis"), 1)] = -1
+            return np.broadcast_to(point.reshape(shape), array.shape)
+    return np.zeros_like(array)
+
+
 def with_zeros(original, pruned, plan):
-    """The original with the planned slices zero, but for divisors and exponents, and three times what is missing unplanned."""
+    """The original with the planned slices zero, or at their zero point, and three times what is missing unplanned."""
     model = onnx.ModelProto()
     model.CopyFrom(original)
     found = constants(model)
     instead = {name: 3 * array for name, array in unplanned(original, pruned, plan).items()}
-    instead |= {name: zeroed(lookup(found, name), kept) for name, kept in plan.items()}
+    for name, kept in plan.items():
+        array = lookup(found, name)
+        source = name if name in found else name.rsplit("@", 1)[0]
+        instead[name] = zeroed(array, kept, zero_point(model, found, source, array))
     for name, array in instead.items():
         own = name not in found
         source, output = name.rsplit("@", 1) if own else (name, None)
         readers = [n for n in model.graph.node if source in n.input and (output is None or output in n.output)]
-        if any(n.op_type in ("Div", "Pow") and n.input[1] == source for n in readers):
+        if any(n.input[i] == source for n in readers for i in KEPT.get(n.op_type, []) if i < len(n.input)):
             continue
         value = numpy_helper.from_array(array, name)
         if own:

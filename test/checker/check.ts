@@ -125,26 +125,46 @@ function sliced(c: Constant, kept: Plan[string]): Constant {
   }
 }
 
-/** Every planned constant with zeros where nothing is kept, but for divisors and exponents. */
+/** Inputs that are sliced and never zeroed: divisors and exponents, scales and zero points. */
+const kept = new Map([
+  ['Div', [1]],
+  ['Pow', [1]],
+  ['QuantizeLinear', [1, 2]],
+  ['DequantizeLinear', [1, 2]],
+])
+
+/** Every planned constant with zeros where nothing is kept; what is dequantised, with its zero point. */
 function zeroed(model: Model, plan: Plan): Map<string, Constant> {
   const constants = model.constants()
-  const divides = (name: string, output?: string) =>
-    model.graph.node.some(
-      (n) =>
-        (n.opType === 'Div' || n.opType === 'Pow') &&
-        n.input[1] === name &&
-        (output === undefined || n.output.includes(output)),
-    )
   const result = new Map<string, Constant>()
-  for (const [name, kept] of Object.entries(plan)) {
+  for (const [name, indices] of Object.entries(plan)) {
     const own = constants.get(name)
     const { constant, output } = split(name)
-    const c = own ?? constants.get(constant)
-    if (!c || (own ? divides(name) : divides(constant, output))) continue
-    const stays = keeps(c, kept)
-    result.set(name, { ...c, values: c.values.map((v, i) => (stays(i) ? v : 0)) })
+    const source = own ? name : constant
+    const c = constants.get(source)
+    const readers = model.graph.node.filter(
+      (n) => n.input.includes(source) && (own || n.output.includes(output)),
+    )
+    if (!c || readers.some((n) => kept.get(n.opType)?.some((i) => n.input[i] === source))) continue
+    const stays = keeps(c, indices)
+    const zero = zeroPoint(model, c, readers[0], source)
+    result.set(name, { ...c, values: c.values.map((v, i) => (stays(i) ? v : zero(i))) })
   }
   return result
+}
+
+/** What stands for zero in a constant: of one that DequantizeLinear reads its zero point, one or one an index of its axis. */
+function zeroPoint(
+  model: Model,
+  c: Constant,
+  reader: Model['graph']['node'][number] | undefined,
+  name: string,
+): (i: number) => number {
+  if (reader?.opType !== 'DequantizeLinear' || reader.input[0] !== name) return () => 0
+  const points = model.constants().get(reader.input[2])?.values ?? [0]
+  const axis = Number(reader.attribute.find((a) => a.name === 'axis')?.i ?? 1)
+  const inner = c.dims.slice(axis < 0 ? axis + c.dims.length + 1 : axis + 1).reduce((p, s) => p * s, 1)
+  return (i) => points[Math.floor(i / inner) % points.length]
 }
 
 /** The largest planned constant with the two heaviest slices of one dimension exchanged. */

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { writeModel } from '@espalier/server/compiler/onnx/index.js'
 import t from 'tap'
+import { quantised } from '../compiler/ops/examples/quantised.js'
 import { check, type Plan } from './check.js'
 
 const execute = promisify(execFile)
@@ -49,6 +51,19 @@ for (const [name, model] of Object.entries(models)) {
     },
   )
 }
+
+t.test('a quantised network is pruned to its zero points', async (t) => {
+  const folder = t.testdir()
+  const examples = quantised.DequantizeLinear.filter((e) => e.open)
+  t.ok(examples.length > 1)
+  for (const { graph } of examples) {
+    writeFileSync(`${folder}/model.onnx`, writeModel(graph))
+    const { pruned, plan, result } = await prune(folder, `${folder}/model.onnx`)
+    t.ok(result.after.params < 0.8 * result.before.params)
+    const verdict = await check(`${folder}/model.onnx`, pruned, plan)
+    t.same(verdict.faults, [], `gap ${verdict.gap}`)
+  }
+})
 
 t.test('a plan that keeps other indices than the file does not pass', async (t) => {
   const model = models['OCR cls']

@@ -105,12 +105,20 @@ function decode(t: TensorProto): Constant {
     [T.DOUBLE]: () => Array.from(raw ? new Float64Array(buffer) : t.doubleData),
     [T.INT64]: () => Array.from(raw ? new BigInt64Array(buffer) : t.int64Data, Number),
     [T.INT32]: () => Array.from(raw ? new Int32Array(buffer) : t.int32Data),
+    [T.INT8]: () => Array.from(raw ? new Int8Array(buffer) : t.int32Data),
+    [T.UINT8]: () => Array.from(raw ? new Uint8Array(buffer) : t.int32Data),
   }[t.dataType]
   return { type: t.dataType, dims: t.dims.map(Number), values: values?.() ?? [] }
 }
 
 function encode(c: Constant, name: string): TensorProto {
-  const { buffer } = c.type === T.DOUBLE ? Float64Array.from(c.values) : Float32Array.from(c.values)
+  const arrays = {
+    [T.DOUBLE]: Float64Array,
+    [T.INT32]: Int32Array,
+    [T.INT8]: Int8Array,
+    [T.UINT8]: Uint8Array,
+  } as const
+  const { buffer } = (arrays[c.type as keyof typeof arrays] ?? Float32Array).from(c.values)
   return create(TensorProtoSchema, {
     name,
     dataType: c.type,

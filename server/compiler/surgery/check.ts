@@ -15,9 +15,13 @@ export interface Check {
   readonly weak: boolean
 }
 
+/** Operators that round to steps: a sum in another order, the last digit another, may come out one step aside. */
+const rounding = new Set(['QuantizeLinear', 'DynamicQuantizeLinear'])
+
 /**
  * Compares the pruned network with the original in which the same weights are zero, on random inputs.
- * @throws PRUNING_INEXACT if they differ by more than 1e-4 of the outputs' scale + 1e-6.
+ * @throws PRUNING_INEXACT if they differ by more than 1e-4 of the outputs' scale + 1e-6; 2 % of it in a network that
+ *   quantises what it computes, whose steps are about 1 % of it.
  */
 export async function checkPruning(
   { coupling, original }: Prunable,
@@ -32,6 +36,7 @@ export async function checkPruning(
   })
   try {
     const random = xorshift(seed + 1)
+    const share = original.nodes.some((n) => rounding.has(n.op)) ? 2e-2 : 1e-4
     const check = { maxAbsDiff: 0, scale: 0, inputs, weak: true }
     const first = new Map<string, number[]>()
     for (let k = 0; k < inputs; k++) {
@@ -44,7 +49,7 @@ export async function checkPruning(
         const [a, b] = [numbersOf(t), numbersOf(got[name])]
         const scale = a.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0)
         const differs = a.length !== b.length ? Number.POSITIVE_INFINITY : largestGap(a, b)
-        if (!(differs <= 1e-4 * scale + 1e-6)) throw inexact(name, differs, scale)
+        if (!(differs <= share * scale + 1e-6)) throw inexact(name, differs, scale)
         check.maxAbsDiff = Math.max(check.maxAbsDiff, differs)
         check.scale = Math.max(check.scale, scale)
         const before = first.get(name)

@@ -5,6 +5,7 @@ import t from 'tap'
 import { gapBetween } from '../../support/compare.js'
 import { Net } from '../../zoo/index.js'
 import { attention } from './examples/attending.js'
+import { control } from './examples/control.js'
 import { linear } from './examples/linear.js'
 import { moving } from './examples/moving.js'
 import { normal } from './examples/normal.js'
@@ -16,6 +17,7 @@ import { type Examples, SIZE } from './examples/through.js'
 
 const examples: Examples = {
   ...attention,
+  ...control,
   ...quantised,
   ...recurrent,
   ...linear,
@@ -67,6 +69,15 @@ for (const name of Object.keys(examples)) {
     }
   })
 }
+
+t.test('what the body of a control-flow operator captures is left whole, and it says why', async (t) => {
+  for (const name of Object.keys(control)) {
+    const { coupling } = await prunable(control[name][0].graph, { x: [2, 3, SIZE, SIZE] })
+    const captured = coupling.whole.filter((w) => w.operator === name)
+    t.ok(captured.length > 0, name)
+    t.match(captured[0].reason, /control-flow/)
+  }
+})
 
 t.test('an operator that nobody described is left whole and named, and the rest is pruned', async (t) => {
   const n = new Net('unknown')

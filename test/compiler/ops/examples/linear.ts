@@ -3,6 +3,26 @@ import { CHANNELS, channelsLast, type Examples, SIZE, sequence, through } from '
 
 export const linear: Examples = {
   Conv: [
+    through(
+      (n, h) => {
+        const line = n.op('Reshape', [h, n.ints([0, 0, -1])])
+        const y = n.op('Conv', [line, n.weight([5, CHANNELS, 3])], { dilations: [2], pads: [2, 2] })
+        return n.op('Reshape', [y, n.ints([0, 0, SIZE, SIZE])])
+      },
+      { channels: 5 },
+    ),
+    through(
+      (n, h) => {
+        const cube = n.op('Reshape', [h, n.ints([0, 0, 2, 2, 4])])
+        const y = n.op('Conv', [cube, n.weight([4, 3, 1, 2, 2]), n.weight([4])], {
+          group: 2,
+          strides: [1, 1, 2],
+          auto_pad: 'SAME_LOWER',
+        })
+        return n.op('Reshape', [y, n.ints([0, 0, SIZE, -1])])
+      },
+      { channels: 4 },
+    ),
     through((n, h) => n.conv(h, CHANNELS, CHANNELS, { group: CHANNELS })),
     through((n, h) => n.conv(h, CHANNELS, 12, { group: 2 }), { channels: 12 }),
   ],

@@ -14,6 +14,15 @@ export const moving: Examples = {
   ],
   Flatten: [through((n, h) => n.op('Unsqueeze', [n.op('Flatten', [h]), n.ints([2, 3])]), { channels: 96 })],
   Squeeze: [
+    through(
+      (n, h) =>
+        n.op('Unsqueeze', [n.op('Squeeze', [n.op('GlobalMaxPool', [h])], { axes: [2, 3] })], {
+          axes: [2, 3],
+        }),
+      {
+        opset: 11,
+      },
+    ),
     through((n, h) =>
       n.op('Unsqueeze', [n.op('Squeeze', [n.op('GlobalMaxPool', [h]), n.ints([2, 3])]), n.ints([2, 3])]),
     ),
@@ -190,6 +199,10 @@ export const moving: Examples = {
   Size: [through((n, h) => n.op('Mul', [h, n.op('Cast', [n.op('Size', [h])], { to: 1 })]), { open: false })],
   Range: [through((n, h) => n.op('Add', [h, n.op('Range', [n.scalar(0), n.scalar(SIZE), n.scalar(1)])]))],
   Pad: [
+    through((n, h) => n.op('Pad', [h, n.ints([1, 2, 2, 0]), '', n.ints([1, -1])]), {
+      channels: 9,
+      opset: 18,
+    }),
     through((n, h) => n.op('Pad', [h, n.ints([0, 2, 0, 0, 0, 1, 0, 1])]), { channels: 9 }),
     through((n, h) => n.op('Pad', [h], { pads: [0, 1, 0, 0, 0, 0, 0, 0] }), { channels: 7, opset: 9 }),
     through((n, h) => n.op('Pad', [h, n.ints([0, 1, 0, 0, 0, 1, 0, 0])], { mode: 'reflect' }), {
@@ -198,10 +211,15 @@ export const moving: Examples = {
     }),
   ],
   Resize: [
+    through((n, h) => n.op('Resize', [h, n.constant('r', floats([4], [1, 1, 2, 2]))]), { opset: 10 }),
+    through((n, h) => n.op('Resize', [h, '', '', n.ints([CHANNELS, 8])], { axes: [1, 3] }), { opset: 18 }),
     through((n, h) => n.op('Resize', [h, '', n.constant('r', floats([4], [1, 1, 2, 2]))])),
     through((n, h) => n.op('Resize', [h, '', '', n.ints([2, CHANNELS, 8, 8])])),
   ],
   Upsample: [
+    through((n, h) => n.op('Upsample', [h], { scales: { type: 'floats', value: [1, 1, 2, 2] } }), {
+      opset: 7,
+    }),
     through((n, h) => n.op('Upsample', [h, n.constant('r', floats([4], [1, 1, 2, 2]))]), { opset: 9 }),
   ],
 }
