@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Unit, xorshift } from '@espalier/server/compiler/analysis/index.js'
 import {
   elementBytes,
   elementCount,
+  floats,
   type Graph,
   node,
   numbersOf,
@@ -18,7 +19,7 @@ import { sliceTensor } from '@espalier/server/compiler/surgery/tensors.js'
 import { asEspalierError } from '@espalier/shared'
 
 export const about =
-  "index flow against the runtime, over the onnx package's node cases that operators.py wrote to --cases; --only OPERATOR"
+  "index flow against the runtime, over the onnx package's node cases that operators.py wrote to --cases; --only OPERATOR; --rows FILE goes on where it stood"
 
 interface Case {
   readonly name: string
@@ -48,8 +49,14 @@ export default async function benchOperators(options: Readonly<Record<string, st
     throw new Error(`there is no ${index}; write it first: python3 test/bench/operators.py`)
   const all: readonly Case[] = JSON.parse(readFileSync(index, 'utf8'))
   const cases = all.filter((c) => !options.only || c.operator === options.only)
+  const earlier = new Map(rowsOf(options.rows).map((row) => [row.name, row]))
   const judged = new Map<Case, Judged>()
-  for (const c of cases) judged.set(c, await judge(folder, c))
+  for (const c of cases) {
+    const verdict = earlier.get(c.name) ?? (await judge(folder, c))
+    if (options.rows && !earlier.has(c.name))
+      appendFileSync(options.rows, `${JSON.stringify({ name: c.name, ...verdict })}\n`)
+    judged.set(c, verdict)
+  }
   const single = cases.filter((c) => c.nodes === 1 && c.domain === '')
   const suite = [...new Set(single.map((c) => c.operator))]
   const known = new Map(operators.filter((o) => o.domain === '').map((o) => [o.op, o]))
@@ -60,6 +67,10 @@ export default async function benchOperators(options: Readonly<Record<string, st
       described: suite.filter((op) => known.has(op)).length,
       leftWholeByDescription: suite.filter((op) => known.get(op)?.whole),
       undescribed: suite.filter((op) => !known.has(op)),
+      /** Described, and no case of theirs, alone or in a function's body, prunes: all are left whole or do not run. */
+      neverPruned: suite.filter(
+        (op) => known.has(op) && !known.get(op)?.whole && !of('passed').some(([c]) => c.operator === op),
+      ),
     },
     cases: {
       inSuite: cases.length,
@@ -69,11 +80,19 @@ export default async function benchOperators(options: Readonly<Record<string, st
       notRun: of('not run').length,
       failed: of('failed').length,
     },
-    leftWhole: counted(of('whole').map(([c, j]) => `${c.operator}: ${j.reason}`)),
+    leftWhole: counted(of('whole').map(([c, j]) => `${c.operator}: ${j.reason.split(' (')[0]}`)),
     notRun: counted(of('not run').map(([, j]) => j.reason)),
     failures: of('failed').map(([c, j]) => ({ case: c.name, reason: j.reason })),
   }
 }
+
+/** What an earlier run, ended before its end, found out. */
+const rowsOf = (file: string | undefined): readonly (Judged & { readonly name: string })[] =>
+  file && existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .flatMap((line) => (line ? [JSON.parse(line)] : []))
+    : []
 
 const counted = (texts: readonly string[]): Record<string, number> => {
   const counts: Record<string, number> = {}
@@ -92,13 +111,13 @@ async function judge(folder: string, c: Case): Promise<Judged> {
   }
   const unknown = graph.nodes.find((n) => n.op !== 'Constant' && !opFor(n))
   if (unknown) return { outcome: 'undescribed', reason: unknown.op }
-  const floats = [...graph.initializers].filter(([, t]) => carriable(t)).map(([name]) => name)
+  const names = [...graph.initializers].filter(([, t]) => carriable(t)).map(([name]) => name)
   let result: Judged = { outcome: 'whole', reason: 'it has no weights' }
-  for (const names of distinct([[], floats.slice(0, 1), floats])) {
+  for (const taken of distinct([[], names.slice(0, 1), names])) {
     try {
-      const one = await judgeVariant(carried(graph, names), graph, names)
+      const one = await judgeVariant(carried(graph, taken), graph, taken)
       if (one.outcome === 'failed')
-        return { ...one, reason: `${one.reason} (carried: ${names.join(' ') || 'none'})` }
+        return { ...one, reason: `${one.reason} (carried: ${taken.join(' ') || 'none'})` }
       if (one.outcome === 'passed' || result.outcome === 'whole')
         result = result.outcome === 'passed' ? result : one
     } catch (thrown) {
@@ -119,6 +138,10 @@ const distinct = (lists: readonly (readonly string[])[]) => [
 const baseOf = (name: string) => `${name}.base`
 const SHIFT = 0.375
 
+/** An input of a dynamic size, so that nothing counts as a size that cannot change. */
+const unused = { name: 'unused', dtype: 'float32', dims: ['n'] } as const
+const feeds = { unused: floats([1], [0]) }
+
 /** The graph in which these constants come through an Add, with their values as they were. */
 function carried(graph: Graph, names: readonly string[]): Graph {
   const initializers = new Map(graph.initializers)
@@ -133,7 +156,7 @@ function carried(graph: Graph, names: readonly string[]): Graph {
     initializers.set(`${name}.shift`, { dtype: t.dtype, dims: [], data: filled(t.data.slice(0, 1), SHIFT) })
     return [node('Add', [baseOf(name), `${name}.shift`], [name])]
   })
-  return graph.with({ nodes: [...added, ...graph.nodes], initializers })
+  return graph.with({ nodes: [...added, ...graph.nodes], initializers, inputs: [unused] })
 }
 
 async function judgeVariant(graph: Graph, original: Graph, names: readonly string[]): Promise<Judged> {
@@ -167,7 +190,7 @@ async function compare(
   const results = async (graph: Graph) => {
     const session = await openSession(graph.with({ outputs }), { optimize: false })
     try {
-      return await run(session, {})
+      return await run(session, feeds)
     } finally {
       await session.release()
     }

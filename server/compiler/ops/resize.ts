@@ -9,6 +9,8 @@ const resample = (op: string, sizesInput?: number) =>
     flow(f) {
       if (stringAttribute(f.node, 'coordinate_transformation_mode', '') === 'tf_crop_and_resize')
         f.decline('it crops as well')
+      if (stringAttribute(f.node, 'keep_aspect_ratio_policy', 'stretch') !== 'stretch')
+        f.decline('its sizes depend on each other')
       const before = f.axes(0)
       const given = intsAttribute(f.node, 'axes') ?? [...before.keys()]
       const axes = f.outputDims().map((size, i): Axis => {
