@@ -1,0 +1,214 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { allocate, thinning } from '@espalier/server/compiler/budget/index.js'
+import { type Dataset, loadDataset } from '@espalier/server/compiler/data/index.js'
+import type { Graph } from '@espalier/server/compiler/graph/index.js'
+import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
+import { recover } from '@espalier/server/compiler/recover/index.js'
+import { evaluate } from '@espalier/server/compiler/runtime/index.js'
+import { reconstruction, taylor } from '@espalier/server/compiler/saliency/index.js'
+import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
+import {
+  loadCheckpoint,
+  removeCheckpoint,
+  runKey,
+  saveCheckpoint,
+} from '@espalier/server/compiler/train/checkpoint.js'
+import { refreshStatistics, withConstants } from '@espalier/server/compiler/train/index.js'
+import { trainHere } from '@espalier/server/compiler/train/loop.js'
+import { drawing } from './parts/recover-plot.js'
+import { cifarNetworks, digitsNetwork } from './parts/subjects.js'
+
+export const about =
+  'half the MACs: top-1 after pruning alone, statistics, repair without labels, ten epochs, by CPU seconds: --networks sample,resnet8,resnet20 --images 2000 --epochs 10 --minutes 7'
+
+const networks = { sample: digitsNetwork, ...cifarNetworks } as const
+type Name = keyof typeof networks
+
+/** What one step brought: top-1 on the test images, CPU seconds of the step, and what it was. */
+export interface Step {
+  readonly step: 'pruned' | 'statistics' | 'repair' | 'fine-tuning' | 'fine-tuning after repair'
+  readonly top1: number
+  readonly loss: number
+  readonly cpuSeconds: number
+}
+
+export interface Curve {
+  readonly network: string
+  readonly images: number
+  readonly tested: number
+  readonly macs: number
+  readonly dense: number
+  readonly steps: readonly Step[]
+}
+
+/**
+ * Measures one step after the other and keeps each, also in the midst of a training: called again with the same options
+ * it goes on where it was. Ends early, with what there is, after so many minutes.
+ */
+export default async function recoverBench(options: Readonly<Record<string, string>>): Promise<object> {
+  const names = (options.networks ?? 'sample,resnet8,resnet20').split(',') as Name[]
+  const images = Number(options.images ?? 2000)
+  const epochs = Number(options.epochs ?? 10)
+  const until = performance.now() + 60_000 * Number(options.minutes ?? 1e6)
+  const curves: Curve[] = []
+  for (const name of names) {
+    const curve = await measure(name, images, epochs, options.criterion ?? 'taylor', until)
+    if (curve) curves.push(curve)
+  }
+  const record = {
+    command: `npm run bench -- recover --images ${images} --epochs ${epochs}`,
+    machine: `${cpus().length} × ${cpus()[0].model}, node ${process.version}, one thread`,
+    curves: curves.map((c) => ({ ...c, gains: gains(c) })),
+  }
+  await writeFile('test/bench/results/recover.json', `${JSON.stringify(record, null, 2)}\n`)
+  await writeFile('test/bench/results/recover.svg', drawing(curves))
+  return record
+}
+
+/** Points of top-1 that a step brought over the one it starts from, and how many of them each CPU second. */
+function gains({ steps }: Curve) {
+  const top1 = new Map(steps.map((s) => [s.step, s.top1]))
+  const from = {
+    statistics: 'pruned',
+    repair: 'statistics',
+    'fine-tuning': 'statistics',
+    'fine-tuning after repair': 'repair',
+  } as const
+  return steps.flatMap(({ step, cpuSeconds }) => {
+    if (step === 'pruned') return []
+    const points = 100 * ((top1.get(step) ?? 0) - (top1.get(from[step]) ?? 0))
+    return [{ step, from: from[step], points, pointsPerSecond: points / cpuSeconds }]
+  })
+}
+
+async function measure(
+  name: Name,
+  images: number,
+  epochs: number,
+  criterion: string,
+  until: number,
+): Promise<Curve | undefined> {
+  const network = networks[name]
+  const out = join('.build/bench', `recover-${name}-${images}-${epochs}-${criterion}`)
+  const file = (what: string) => join(out, what)
+  await mkdir(out, { recursive: true })
+  const dense = await readModelFile(network.model)
+  const load = async (spec: string) => loadDataset(dense, spec, network.load)
+  const data = await load(`${network.data}#first=${images}`)
+  const test = await load(`${network.eval}#first=${network.tests}`)
+  const subject = await prunable(dense)
+  const kept: { macs: number; dense: number; steps: Step[]; removed: number[] } = existsSync(
+    file('steps.json'),
+  )
+    ? JSON.parse(await readFile(file('steps.json'), 'utf8'))
+    : { macs: 0, dense: 0, steps: [], removed: [] }
+  const save = () => writeFile(file('steps.json'), JSON.stringify(kept))
+  const units = subject.coupling.groups.flatMap((g) => g.units)
+  if (kept.removed.length === 0) {
+    const rank = criterion === 'taylor' ? taylor : reconstruction
+    const scores = await rank(subject.coupling, data)
+    const whole = allocate(subject.coupling, [], {}).footprint
+    const order = thinning(subject.coupling, scores, 'macs', 8)
+    const found = allocate(subject.coupling, order, { macs: whole.macs / 2 })
+    kept.removed = units.flatMap((u, i) => (found.removed.has(u) ? [i] : []))
+    kept.macs = found.footprint.macs / whole.macs
+    kept.dense = (await evaluate(dense, test)).top1 ?? 0
+    await save()
+  }
+  const removed = kept.removed.map((i) => units[i])
+  const small = pruned(subject, removed)
+  /** The graph of a step, made if it is not there; undefined where time is up before. */
+  const step = async (
+    what: Step['step'],
+    make: () => Promise<Timed | undefined>,
+  ): Promise<Graph | undefined> => {
+    const path = file(`${what}.onnx`)
+    if (kept.steps.some((s) => s.step === what)) return readModelFile(path)
+    if (performance.now() > until) return undefined
+    const made = await make()
+    if (!made) return undefined
+    const { top1, loss } = await evaluate(made.graph, test)
+    await writeModelFile(made.graph, path)
+    kept.steps.push({ step: what, top1: top1 ?? 0, loss: loss ?? 0, cpuSeconds: made.seconds })
+    console.error(name, kept.steps.at(-1))
+    await save()
+    return made.graph
+  }
+  await step('pruned', async () => ({ graph: small, seconds: 0 }))
+  const fresh = await step('statistics', () => timed(() => refreshStatistics(small, data)))
+  if (!fresh) return undefined
+  const repaired = await step('repair', () =>
+    timed(async () => (await recover(subject.coupling, removed, fresh, data)).graph),
+  )
+  const train = (what: string, graph: Graph) =>
+    trained(graph, dense, data, { epochs, flip: network.flip, file: file(`${what}.checkpoint`), until })
+  await step('fine-tuning', () => train('fine-tuning', fresh))
+  if (repaired) await step('fine-tuning after repair', () => train('after repair', repaired))
+  return { network: name, images, tested: test.count, macs: kept.macs, dense: kept.dense, steps: kept.steps }
+}
+
+interface Timed {
+  readonly graph: Graph
+  /** Of CPU time: others use this machine too. */
+  readonly seconds: number
+}
+
+const cpu = () => (process.cpuUsage().user + process.cpuUsage().system) / 1e6
+
+async function timed(work: () => Promise<Graph>): Promise<Timed> {
+  const started = cpu()
+  const graph = await work()
+  return { graph, seconds: cpu() - started }
+}
+
+/** Fine-tuning by fit's recipe, in this process so that its CPU time can be told; undefined where time is up before its end. */
+async function trained(
+  graph: Graph,
+  teacher: Graph,
+  data: Dataset,
+  { epochs, flip, file, until }: { epochs: number; flip: boolean; file: string; until: number },
+): Promise<Timed | undefined> {
+  const key = runKey(`${epochs}`, `${data.count}`)
+  const resume = loadCheckpoint(file, key)
+  const before = resume?.seconds ?? 0
+  const started = cpu()
+  let checked = performance.now()
+  const full = new Error('time is up')
+  try {
+    const { constants } = await trainHere(
+      graph,
+      data,
+      {
+        schedule: 'one-cycle',
+        optimizer: 'adam',
+        lr: 1e-3,
+        batch: 32,
+        seed: 1,
+        epochs,
+        flip,
+        teacher: { graph: teacher },
+      },
+      {
+        on: ({ step, steps }) => {
+          if (step % 200 < 5) console.error(`step ${step} of ${steps}`)
+        },
+        resume,
+        between(state) {
+          const late = performance.now() > until
+          if (!late && performance.now() - checked < 20_000) return
+          checked = performance.now()
+          saveCheckpoint(file, key, { ...state(), seconds: before + cpu() - started })
+          if (late) throw full
+        },
+      },
+    )
+    removeCheckpoint(file)
+    return { graph: withConstants(graph, constants), seconds: before + cpu() - started }
+  } catch (thrown) {
+    if (thrown === full) return undefined
+    throw thrown
+  }
+}
