@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { random } from '@espalier/server/compiler/data/index.js'
 import { floats, type Graph } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { prune } from '@espalier/server/compiler/recipes/index.js'
 import t from 'tap'
+import { convNetwork } from '../support/networks.js'
 import { architectures, invertedResidual, Net, plain } from '../zoo/index.js'
 
 const execute = promisify(execFile)
@@ -61,6 +63,37 @@ t.test('prune --depth takes residual branches, worst first, and says which went'
   t.ok(kept.length > 0 && kept.every((of) => of[0].length === 0))
   const { stdout: text } = await espalier('prune', file, '-o', out, '--keep', '0.5', '--depth', '0')
   t.match(text, /gone as a whole: 4 of 4 residual branches \(Add/)
+})
+
+/** Unlabelled in effect: noise, every label 0. */
+function idx(folder: string, count: number): string {
+  const next = random(3)
+  const x = Buffer.alloc(16 + count * 144, 0)
+  for (const [i, v] of [0x803, count, 12, 12].entries()) x.writeUInt32BE(v, 4 * i)
+  for (let i = 16; i < x.length; i++) x[i] = 255 * next()
+  const y = Buffer.alloc(8 + count)
+  for (const [i, v] of [0x801, count].entries()) y.writeUInt32BE(v, 4 * i)
+  writeFileSync(join(folder, 'x'), x)
+  writeFileSync(join(folder, 'y'), y)
+  return `idx:${join(folder, 'x')},${join(folder, 'y')}`
+}
+
+t.test('prune --recover brings the outputs back from data, and says how near', async (t) => {
+  const folder = t.testdir()
+  const file = await written(folder, convNetwork([12, 16], 3))
+  const out = join(folder, 'out.onnx')
+  const options = ['prune', file, '-o', out, '--keep', '0.5', '--criterion', 'reconstruction']
+  const data = idx(folder, 80)
+  const { stdout } = await espalier(...options, '--recover', '--data', data, '--json')
+  const { recovered, seconds } = JSON.parse(stdout)
+  t.ok(recovered.better && recovered.errorAfter < 0.5 * recovered.errorBefore, JSON.stringify(recovered))
+  t.equal(recovered.samples, 80)
+  t.type(seconds.recover, 'number')
+  const { stdout: text } = await espalier(...options, '--recover', '--data', data)
+  t.match(text, /repaired \d layers from 80 inputs: error of the outputs [\d.]+ % before, [\d.]+ % after/)
+  await t.rejects(espalier(...options, '--recover'), { code: 1, stderr: /looks at data: give --data/ })
+  const few = await espalier(...options, '--recover', '--data', `${data}#first=10`).catch((e) => e)
+  t.match(few.stderr, /10 samples, too few .* give at least 20/)
 })
 
 t.test('prune --macs, --params and --memory meet what was asked; --round keeps multiples', async (t) => {
