@@ -91,7 +91,10 @@ t.test('prune --recover brings the outputs back from data, and says how near', a
   t.type(seconds.recover, 'number')
   const { stdout: text } = await espalier(...options, '--recover', '--data', data)
   t.match(text, /repaired \d layers from 80 inputs: error of the outputs [\d.]+ % before, [\d.]+ % after/)
-  await t.rejects(espalier(...options, '--recover'), { code: 1, stderr: /looks at data: give --data/ })
+  await t.rejects(espalier(...options, '--recover'), {
+    code: 1,
+    stderr: /looks at data, which need no labels: give --data/,
+  })
   const few = await espalier(...options, '--recover', '--data', `${data}#first=10`).catch((e) => e)
   t.match(few.stderr, /10 samples, too few .* give at least 20/)
 })

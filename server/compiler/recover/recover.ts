@@ -90,7 +90,8 @@ export async function recover(
         observed,
       )
       waiting.delete(n.outputs[0])
-      const { errorBefore, errorAfter, accepted } = result
+      const { errorBefore, errorAfter } = result
+      const accepted = errorBefore > EXACT ? result.accepted : 0
       layers.push({ node: n.name, errorBefore, errorAfter, accepted, of: now.outputs })
       if (errorBefore > EXACT) graph = withConstants(graph, withAffine(graph, now, result, result.moments))
     }
