@@ -85,8 +85,8 @@ export const joins: Readonly<Record<string, Step>> = {
   },
   'mean over channels taken off'(g) {
     const { name, channels } = g.last
-    const axes = g.from([[1], [2, 3], [1, 2, 3]])
-    const op = g.from(['ReduceMean', 'ReduceMax', 'ReduceL2'])
+    const axes = g.from([[1], [1], [2, 3], [1, 2, 3]])
+    const op = g.from(['ReduceMean', 'ReduceMean', 'ReduceMax', 'ReduceL2'])
     g.add(g.net.op(g.from(['Sub', 'Add', 'Mul']), [name, g.net.op(op, [name], { axes })]), channels)
     return true
   },

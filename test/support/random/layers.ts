@@ -71,7 +71,7 @@ export const layers: Readonly<Record<string, Step>> = {
       g.net.weight([x.channels]),
     ]),
   ),
-  'local response norm': one((g, x) => g.net.op('LRN', [x.name], { size: 3 })),
+  'local response norm': one((g, x) => g.net.op('LRN', [x.name], { size: 3, alpha: 2.5 })),
   'layer norm'(g) {
     const { name, channels } = g.last
     const rows = g.net.op('Transpose', [name], { perm: [0, 2, 3, 1] })
@@ -108,7 +108,7 @@ export const layers: Readonly<Record<string, Step>> = {
   clip: one((g, x) => g.net.op('Clip', [x.name, g.net.scalar(g.from([0, -1, 0.1])), g.net.scalar(6)])),
   'slopes by channel': one((g, x) => g.net.op('PRelu', [x.name, g.net.weight([x.channels, 1, 1])])),
   softmax: one((g, x) =>
-    g.net.op(g.from(['Softmax', 'LogSoftmax']), [x.name], { axis: g.from([1, 2, 3, -1]) }),
+    g.net.op(g.from(['Softmax', 'LogSoftmax']), [x.name], { axis: g.from([1, 1, 1, -1]) }),
   ),
   pool(g) {
     const { name, channels, size } = g.last

@@ -81,8 +81,11 @@ async function noiseOf(graph: Graph, shapes: InputShapes): Promise<number> {
   })
   const [p, q] = [await as, await bs]
   const relative = p.map((values, i) => {
-    const scale = Math.max(...values.map(Math.abs))
-    return Math.max(...values.map((v, j) => Math.abs(v - q[i][j]))) / scale
+    const finite = values.flatMap((v, j) =>
+      Number.isFinite(v) ? [[Math.abs(v), Math.abs(v - q[i][j])]] : [],
+    )
+    const scale = finite.reduce((most, [size]) => Math.max(most, size), 0)
+    return finite.reduce((most, [, gap]) => Math.max(most, gap), 0) / (scale + 1e-2)
   })
   return Math.max(...relative)
 }
