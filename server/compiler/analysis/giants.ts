@@ -45,7 +45,7 @@ const least: ReadonlyMap<string, (n: Node, of: Numbers) => number> = new Map(
     RandomNormal: (n: Node) => product(intsAttribute(n, 'shape') ?? []),
     RandomUniform: (n: Node) => product(intsAttribute(n, 'shape') ?? []),
     Range(n: Node, of: Numbers) {
-      const [[start], [limit], [step]] = n.inputs.map(of)
+      const [start, limit, step] = [0, 1, 2].map((i) => of(n.inputs[i])[0])
       return (limit - start) / step // NaN where one is not known
     },
     Resize: (n: Node, of: Numbers) => Math.max(product(of(n.inputs[3])), product(of(n.inputs[2]))),
