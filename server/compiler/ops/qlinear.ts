@@ -152,6 +152,7 @@ export const integers = [
 ]
 
 export const packed = [
+  leftWhole('QAttention', 'its projections are quantised side by side', MICROSOFT),
   leftWhole('MatMulNBits', 'its weights are packed by blocks of bits', MICROSOFT),
   leftWhole('GatherBlockQuantized', 'its weights are packed by blocks of bits', MICROSOFT),
   leftWhole('DynamicQuantizeLSTM', 'its weights are quantised by blocks of gates', MICROSOFT),

@@ -4,6 +4,7 @@ import {
   defineOp,
   type FlowContext,
   type Flowing,
+  MICROSOFT,
   noMacs,
   positive,
   type Rest,
@@ -60,9 +61,10 @@ export function scaled(f: FlowContext, axis: Axis | undefined, inputs: readonly 
 }
 
 /** Per tensor or per index of `axis`. */
-const linear = (op: string, result: (f: FlowContext, axis: number) => Flowing) =>
+const linear = (op: string, domain: string, result: (f: FlowContext, axis: number) => Flowing) =>
   defineOp({
     op,
+    domain,
     weights: [0, 2],
     flow(f) {
       const x = f.axes(0)
@@ -73,10 +75,11 @@ const linear = (op: string, result: (f: FlowContext, axis: number) => Flowing) =
     macs: noMacs,
   })
 
-export const linearQuantisation = [
-  linear('QuantizeLinear', (f) => quantised(f, f.axes(0), 2)),
-  linear('DequantizeLinear', (f, axis) => ({ axes: meant(f, 0, 2, axis) })),
-]
+/** ONNX's own, and onnxruntime's for 4 and 16 bits in opsets that lack them. */
+export const linearQuantisation = ['', MICROSOFT].flatMap((domain) => [
+  linear('QuantizeLinear', domain, (f) => quantised(f, f.axes(0), 2)),
+  linear('DequantizeLinear', domain, (f, axis) => ({ axes: meant(f, 0, 2, axis) })),
+])
 
 /** To uint8, by the range of all elements and zero: exact zeros do not widen it, other removed elements might. */
 export const dynamicQuantizeLinear = defineOp({

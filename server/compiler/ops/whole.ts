@@ -47,6 +47,7 @@ export const unfollowed = [
   leftWhole('EyeLike', 'the diagonal of an identity matrix ties positions'),
   leftWhole('MeanVarianceNormalization', 'zeroed indices would be divided by a deviation of zero'),
   leftWhole('ImageDecoder', 'it decodes a file'),
+  leftWhole('EmbedLayerNormalization', 'a normalisation takes its statistics over its embeddings', MICROSOFT),
   leftWhole('BeamSearch', chosen, MICROSOFT),
   leftWhole('GreedySearch', chosen, MICROSOFT),
   leftWhole('Sampling', drawn, MICROSOFT),

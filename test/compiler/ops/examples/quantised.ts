@@ -67,7 +67,17 @@ const on8 = (
 
 const scaled = (n: Net, zero = 3) => [n.scalar(0.02), point(n, zero)]
 
+/** On 16 bits, by onnxruntime's own operators. */
+const wide = through((n, h) => {
+  const by = () => [n.scalar(0.0001), n.constant('z', tensor('uint16', [], Uint16Array.of(9)))]
+  const q = n.op('QuantizeLinear', [h, ...by()], {}, MICROSOFT)
+  const back = n.op('DequantizeLinear', [q, ...by()], {}, MICROSOFT)
+  return n.op('Mul', [back, n.op('ReduceSum', [back, n.ints([1])])])
+})
+
 export const quantised: Examples = {
+  'com.microsoft.QuantizeLinear': [wide],
+  'com.microsoft.DequantizeLinear': [wide],
   QuantizeLinear: [
     through((n, h) => pair(n, h)),
     through((n, h) => n.op('Mul', [pair(n, h), n.op('ReduceSum', [pair(n, h), n.ints([1])])])),
