@@ -241,8 +241,19 @@ async function compare(
               : sizes[1 + (open++ % Math.max(1, sizes.length - 1))],
         )
         if (k === 0) shapes.push(dims)
-        const data = Float32Array.from({ length: dims.reduce((p, d) => p * d, 1) }, () => random() * 2 - 1)
-        feeds[m.name] = new ort.Tensor('float32', data, dims)
+        const length = dims.reduce((p, d) => p * d, 1)
+        feeds[m.name] =
+          m.type === 'int64' // token numbers and masks: nought or one is in every vocabulary
+            ? new ort.Tensor(
+                'int64',
+                BigInt64Array.from({ length }, () => (random() < 0.5 ? 0n : 1n)),
+                dims,
+              )
+            : new ort.Tensor(
+                'float32',
+                Float32Array.from({ length }, () => random() * 2 - 1),
+                dims,
+              )
       }
       const [x, y] = [await one.run(feeds), await two.run(feeds)]
       for (const name of one.outputNames) {

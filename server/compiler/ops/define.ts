@@ -43,6 +43,8 @@ export interface NodeEdit {
   attribute(name: string, value: number | readonly number[] | undefined): void
   /** Gives input `i` a new constant. */
   input(i: number, value: Tensor): void
+  /** Puts other nodes in its place, which give its outputs; `make` is handed the node as edited so far. */
+  replace(make: (n: Node) => readonly Node[]): void
 }
 
 /** What an operator's flow rule is given. All of it speaks of one concrete run of the network. */

@@ -10,6 +10,7 @@ import {
   withZero,
 } from './define.js'
 import { broadcast } from './elementwise.js'
+import { atFullSize } from './full-size.js'
 
 /** x[N,C,…] with scale, shift, mean and variance [C]. */
 export const batchNormalization = defineOp({
@@ -62,7 +63,8 @@ export const groupNormalization = defineOp({
 
 /**
  * y = (x + skips) normalised over the axes from `axis` on, times a scale, plus a shift. Statistics are divided by
- * how many there are, so exact zeros among them would change it: those axes stay whole.
+ * how many there are, so exact zeros among them change it: they are put back where x's last axis is the only one,
+ * and elsewhere those axes stay whole.
  */
 const layerNorm = (op: string, skips: readonly number[], domain = '') =>
   defineOp({
@@ -73,13 +75,31 @@ const layerNorm = (op: string, skips: readonly number[], domain = '') =>
       const axes = broadcast(f, added, 'all')
       const first = positive(intAttribute(f.node, 'axis', -1), axes.length)
       const parameters = f.inputs.flatMap((v, i) => (v && i > 0 && !skips.includes(i) ? v.axes : []))
-      f.freeze([...axes.slice(first), ...parameters], 'a normalisation takes its statistics over it')
-      const y = axes.map((a) => withZero(a, false))
+      const last = axes[axes.length - 1]
+      const refilled =
+        first === axes.length - 1 &&
+        skips.length === 0 &&
+        last.zero &&
+        parameters.length === f.inputs.length - 1 &&
+        !f.node.outputs.some((o, i) => i > 0 && o !== '')
+      if (refilled) refill(f, last, axes.length)
+      else f.freeze([...axes.slice(first), ...parameters], 'a normalisation takes its statistics over it')
+      const y = axes.map((a, i) => withZero(a, refilled && i === first && parameters.every((p) => p.zero)))
       const statistics = y.map((a, i) => (i < first ? a : one(f)))
       return f.node.outputs.map((_, i) => ({ axes: i === 0 ? y : i === 3 ? axes : statistics }))
     },
     macs: noMacs,
   })
+
+/** Lets indices of `last` go, of which x is zero; scale and shift [C] lose them too. */
+function refill(f: FlowContext, last: Axis, rank: number): void {
+  const ranks = new Map(f.inputs.map((_, i) => [i, i === 0 ? rank : 1]))
+  for (const i of ranks.keys()) if (i > 0) f.same(last, f.axes(i)[0])
+  f.onPrune((kept, node) => {
+    const [stays, size] = [kept.count(last), last.atoms.length]
+    if (stays < size) node.replace((n) => atFullSize(n, ranks, stays, size))
+  })
+}
 
 export const layerNorms = [
   layerNorm('LayerNormalization', []),

@@ -1,5 +1,6 @@
 import { intAttribute, intsAttribute } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, noMacs, one, positive, withZero } from './define.js'
+import { type Axis, defineOp, type FlowContext, noMacs, one, positive, product, withZero } from './define.js'
+import { meanOverAll } from './full-size.js'
 
 /** Which axes a reduction takes: from an attribute or, since opset 18 (ReduceSum: 13), from an input. */
 function reducedAxes(f: FlowContext): Set<number> {
@@ -11,14 +12,30 @@ function reducedAxes(f: FlowContext): Set<number> {
   return new Set(none ? f.axes(0).keys() : given.map((a) => positive(a, rank)))
 }
 
-/** `sums`: a removed index that is exactly zero adds nothing. Otherwise reducing over it would change the result. */
-const reduction = (op: string, { sums, keepsZero }: { sums: boolean; keepsZero: boolean }) =>
+/**
+ * `sums`: a removed index that is exactly zero adds nothing, if the operator also `divides` only to how many the sum
+ * is shared out. Otherwise reducing over it would change the result.
+ */
+const reduction = (
+  op: string,
+  { sums, keepsZero, divides = false }: { sums: boolean; keepsZero: boolean; divides?: boolean },
+) =>
   defineOp({
     op,
     flow(f) {
       const axes = f.axes(0)
       const reduced = reducedAxes(f)
       for (const i of reduced) if (!sums || !axes[i].zero) f.freeze(axes[i], `${op} over it would change`)
+      if (divides) {
+        f.onPrune((kept, node) => {
+          const over = [...reduced].map((i) => axes[i])
+          const [stays, size] = [
+            product(over.map((a) => kept.count(a))),
+            product(over.map((a) => a.atoms.length)),
+          ]
+          if (stays < size) node.replace((n) => meanOverAll(n, stays, size, f.opset >= 15))
+        })
+      }
       const keep = intAttribute(f.node, 'keepdims', 1) === 1
       const out = axes.flatMap((a, i): Axis[] => {
         if (!reduced.has(i)) return [withZero(a, a.zero && keepsZero)]
@@ -33,9 +50,8 @@ export const reductions = [
   ...['ReduceSum', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare'].map((op) =>
     reduction(op, { sums: true, keepsZero: true }),
   ),
-  ...['ReduceMean', 'ReduceMax', 'ReduceMin', 'ReduceProd'].map((op) =>
-    reduction(op, { sums: false, keepsZero: true }),
-  ),
+  reduction('ReduceMean', { sums: true, keepsZero: true, divides: true }),
+  ...['ReduceMax', 'ReduceMin', 'ReduceProd'].map((op) => reduction(op, { sums: false, keepsZero: true })),
   ...['ReduceLogSum', 'ReduceLogSumExp'].map((op) => reduction(op, { sums: false, keepsZero: false })),
 ]
 

@@ -95,6 +95,7 @@ function edit(graph: Graph, n: Node, coupling: Coupling, kept: Kept, constants: 
   const edits = coupling.edits.get(n)
   if (!edits) return [n]
   let now = n
+  let make = (n: Node): readonly Node[] => [n]
   const added: Node[] = []
   const by: NodeEdit = {
     attribute(name, value) {
@@ -116,9 +117,12 @@ function edit(graph: Graph, n: Node, coupling: Coupling, kept: Kept, constants: 
       inputs[i] = made
       now = { ...now, inputs }
     },
+    replace(given) {
+      make = given
+    },
   }
   for (const change of edits) change(kept, by)
-  return [...added, now]
+  return [...added, ...make(now)]
 }
 
 function replaceConstants(graph: Graph, constants: ReadonlyMap<string, Tensor>): Graph {

@@ -27,10 +27,10 @@ t.test('units are as small as the network allows', async (t) => {
   )
   t.same(
     await sizes(attention()),
-    [3, 4, 16],
-    'channels in a head (one size for queries, keys and values), heads, feed-forward',
+    [3, 4, 12, 16],
+    'channels in a head (one size for queries, keys and values), heads, the stream, feed-forward',
   )
-  t.same(await sizes(fusedAttention()), [3, 4, 16], 'one projection ties both kinds of channels')
+  t.same(await sizes(fusedAttention()), [3, 4, 12, 16], 'one projection ties both kinds of channels')
 })
 
 t.test('every axis keeps an index when all but one unit of each group go', async (t) => {

@@ -62,7 +62,12 @@ t.test('groups are told by what operators do with them', async (t) => {
     '6 output channels',
   ])
   for (const make of [attention, fusedAttention])
-    t.same(await kinds(make()), ['16 hidden layer', '3 channels in a head', '4 attention heads'])
+    t.same(await kinds(make()), [
+      '12 shared channels',
+      '16 hidden layer',
+      '3 channels in a head',
+      '4 attention heads',
+    ])
 })
 
 t.test('words name the layers, whatever these are called', async (t) => {

@@ -1,13 +1,13 @@
-import { type Unit, xorshift } from '@espalier/server/compiler/analysis/index.js'
+import { constants, type Unit, xorshift } from '@espalier/server/compiler/analysis/index.js'
 import type { Graph } from '@espalier/server/compiler/graph/index.js'
-import { writeModel } from '@espalier/server/compiler/onnx/index.js'
 import { criteria, keepShare } from '@espalier/server/compiler/saliency/index.js'
 import { prunable, pruned, verifyShapes, zeroUnits } from '@espalier/server/compiler/surgery/index.js'
 import t from 'tap'
 import { gapBetween } from '../../support/compare.js'
 import { channelShuffle, fusedAttention, invertedResidual, sharedWeights, zoo } from '../../zoo/index.js'
 
-const bytes = (g: Graph) => writeModel(g).length
+const elements = (g: Graph) =>
+  [...constants(g)].reduce((sum, [, t]) => sum + (t.dtype === 'float32' ? t.data.length : 0), 0)
 
 for (const graph of zoo) {
   t.test(`${graph.name}: removing units equals zeroing them`, async (t) => {
@@ -20,7 +20,7 @@ for (const graph of zoo) {
       await verifyShapes(subject, removed, after)
       const gap = await gapBetween(zeroUnits(coupling, removed), after, coupling.shapes.inputs, { seed })
       t.ok(gap <= 1, `gap ${gap}`)
-      t.ok(bytes(after) < bytes(subject.coupling.graph), 'something was removed')
+      t.ok(elements(after) < elements(subject.coupling.graph), 'something was removed')
       t.same(
         after.outputs.map((o) => o.name),
         graph.outputs.map((o) => o.name),

@@ -2,14 +2,14 @@ import { MICROSOFT } from '@espalier/server/compiler/ops/index.js'
 import type { Net } from '../../../zoo/index.js'
 import { CHANNELS, type Examples, map, SIZE, sequence, through } from './through.js'
 
-/** Statistics over the channels would change. */
+/** Statistics over the channels: zeros are put back before they are taken, or the channels stay whole. */
 const overChannels = (op: string, parameters: number, { opset = 17, domain = '', skip = false } = {}) =>
   sequence(
     (n, h) => {
       const weights = Array.from({ length: parameters }, () => n.weight([CHANNELS]))
       return n.op(op, [h, ...(skip ? [h] : []), ...weights], {}, domain)
     },
-    { opset, open: false },
+    { opset, open: !skip },
   )
 
 /** Layer normalisation in primitives, over `axes`. */
@@ -33,6 +33,22 @@ export const normal: Examples = {
     through((n, h) => n.op('InstanceNormalization', [h, n.weight([CHANNELS]), n.weight([CHANNELS])])),
   ],
   LayerNormalization: [
+    overChannels('LayerNormalization', 1),
+    overChannels('LayerNormalization', 2),
+    // What comes in is not zero where its weights are.
+    sequence(
+      (n, h) =>
+        n.op('LayerNormalization', [n.op('Sigmoid', [h]), n.weight([CHANNELS]), n.weight([CHANNELS])]),
+      { open: false },
+    ),
+    // The mean is read as well.
+    sequence(
+      (n, h) => {
+        const [y, mean] = n.ops('LayerNormalization', [h, n.weight([CHANNELS])], 2)
+        return n.op('Add', [y, mean])
+      },
+      { open: false },
+    ),
     through((n, h) => n.op('LayerNormalization', [h, n.weight([SIZE, SIZE])], { axis: 2 })),
     through((n, h) => n.op('LayerNormalization', [h, n.weight([CHANNELS, SIZE, SIZE])], { axis: 1 }), {
       open: false,
@@ -52,6 +68,14 @@ export const normal: Examples = {
   ReduceMean: [
     through((n, h) => spelled(n, h, [2, 3])),
     through((n, h) => spelled(n, h, [1]), { open: false }),
+    // Root mean square over the channels, and a gate by their mean, of which the removed are exactly zero.
+    through((n, h) => {
+      const mean = n.op('ReduceMean', [n.op('Mul', [h, h])], { axes: [1] })
+      return n.op('Div', [h, n.op('Sqrt', [n.op('Add', [mean, n.scalar(1e-5)])])])
+    }),
+    through((n, h) => n.op('Mul', [h, n.op('Sigmoid', [n.op('ReduceMean', [h], { axes: [1] })])]), {
+      opset: 13,
+    }),
   ],
   GroupNormalization: [
     through((n, h) => n.op('GroupNormalization', [h, n.weight([3]), n.weight([3])], { num_groups: 3 }), {
