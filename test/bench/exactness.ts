@@ -57,6 +57,8 @@ interface Row {
   readonly leftWhole: readonly string[]
   readonly swapFound: boolean
   readonly ratios: readonly AtRatio[]
+  /** Where it could not be judged at all. */
+  readonly failure?: string
 }
 
 export default async function exactness(options: Readonly<Record<string, string>>): Promise<object> {
@@ -71,7 +73,7 @@ export default async function exactness(options: Readonly<Record<string, string>
     const at = rows.findIndex((r) => r.network === name)
     if (at >= 0 && !options.fresh && !options.only) continue
     console.error(name)
-    const row = await judged(name, await make(), shapes, ratios, seeds)
+    const row = await judged(name, await make(), shapes, ratios, seeds).catch(unjudged(name))
     const whole = peculiarity === undefined ? row : { ...row, peculiarity }
     if (at >= 0) rows[at] = whole
     else rows.push(whole)
@@ -79,6 +81,14 @@ export default async function exactness(options: Readonly<Record<string, string>
   }
   return summary(rows)
 }
+
+const unjudged =
+  (network: string) =>
+  (thrown: unknown): Row => {
+    const failure = String(thrown).slice(0, 400)
+    const nothing = { params: 0, groups: 0, units: 0, prunableShare: 0, leftWhole: [], swapFound: false }
+    return { network, ...nothing, ratios: [], failure }
+  }
 
 function* subjects() {
   for (const a of architectures) yield { ...a, shapes: undefined }
@@ -187,13 +197,16 @@ function summary(rows: readonly Row[]) {
   const all = rows.flatMap((r) => r.ratios.map((seen) => ({ network: r.network, ...seen })))
   const total = (of: (a: AtRatio) => number, list: readonly AtRatio[] = all) =>
     list.reduce((sum, a) => sum + of(a), 0)
-  const shares = rows.map((r) => ({
-    network: r.network,
-    lostOfAsked: total((a) => a.lost, r.ratios) / total((a) => a.asked, r.ratios),
-    prunableShare: r.prunableShare,
-  }))
+  const shares = rows
+    .filter((r) => !r.failure)
+    .map((r) => ({
+      network: r.network,
+      lostOfAsked: total((a) => a.lost, r.ratios) / total((a) => a.asked, r.ratios),
+      prunableShare: r.prunableShare,
+    }))
   return {
     networks: rows.length,
+    failures: rows.flatMap((r) => (r.failure ? [`${r.network}: ${r.failure}`] : [])),
     cases: total((a) => a.cases),
     faults: all.flatMap((a) => a.faults.map((f) => `${a.network} at ${a.ratio}: ${f}`)).slice(0, 20),
     weak: total((a) => a.weak),
