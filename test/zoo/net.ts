@@ -41,10 +41,10 @@ export class Net {
     return name
   }
 
-  /** A weight of random numbers around zero, large enough that none can be missed. */
-  weight(dims: readonly number[], { around = 0 } = {}): string {
+  /** A weight of random numbers around zero, large enough that none can be missed; each sum has `fan` of them. */
+  weight(dims: readonly number[], { around = 0, fan = 0 }: { around?: number; fan?: number } = {}): string {
     const n = dims.reduce((p, d) => p * d, 1)
-    const fan = Math.max(1, n / (dims[0] ?? 1))
+    fan ||= Math.max(1, n / (dims[0] ?? 1))
     return this.constant(
       'w',
       floats(

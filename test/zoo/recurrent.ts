@@ -20,9 +20,9 @@ function recurrent(
     op,
     [
       x,
-      n.weight([directions, gates * hidden, from]),
-      n.weight([directions, gates * hidden, hidden]),
-      n.weight([directions, 2 * gates * hidden]),
+      n.weight([directions, gates * hidden, from], { fan: from }),
+      n.weight([directions, gates * hidden, hidden], { fan: hidden }),
+      n.weight([directions, 2 * gates * hidden], { fan: 10 }),
       '',
       start(),
       ...(op === 'LSTM' ? [start()] : []),

@@ -12,6 +12,11 @@ function reducedAxes(f: FlowContext): Set<number> {
   return new Set(none ? f.axes(0).keys() : given.map((a) => positive(a, rank)))
 }
 
+/** Whether the network computes with other floats than float32, so that a number has to be cast to its type. */
+const isNarrow = (f: FlowContext) =>
+  f.opset >= 15 &&
+  [...f.graph.initializers.values()].some((t) => t.dtype !== 'float32' && t.dtype.includes('float'))
+
 /**
  * `sums`: a removed index that is exactly zero adds nothing, if the operator also `divides` only to how many the sum
  * is shared out. Otherwise reducing over it would change the result.
@@ -33,7 +38,7 @@ const reduction = (
             product(over.map((a) => kept.count(a))),
             product(over.map((a) => a.atoms.length)),
           ]
-          if (stays < size) node.replace((n) => meanOverAll(n, stays, size, f.opset >= 15))
+          if (stays < size) node.replace((n) => meanOverAll(n, stays, size, isNarrow(f)))
         })
       }
       const keep = intAttribute(f.node, 'keepdims', 1) === 1
