@@ -14,6 +14,7 @@ interface CreateOptions extends Options {
   memory?: number[]
   macs?: number[]
   params?: number[]
+  artifact?: number[]
   criterion?: string
   epochs?: number
   seed?: number
@@ -57,6 +58,7 @@ export const command: Define = (compilations) => {
       .option('--memory <size>', 'a memory budget such as 4MB; repeat it for more variants', many(size))
       .option('--macs <share>', 'a share of the MACs to keep, 0 to 1; may be repeated', many(share))
       .option('--params <share>', 'a share of the parameters to keep, 0 to 1; may be repeated', many(share))
+      .option('--artifact <size>', "bytes that a variant's file may have; may be repeated", many(size))
       .option('--criterion <name>', 'how units are ranked: l1, l2, bn-gamma, random or taylor')
       .option('--epochs <n>', 'of fine-tuning', count)
       .option('--seed <n>', 'for what is drawn at random', count)
@@ -96,23 +98,15 @@ export const command: Define = (compilations) => {
 }
 
 function request(model: string, o: CreateOptions): NewCompilation {
-  if (!o.memory && !o.macs && !o.params) {
-    throw new EspalierError('OPTION_INVALID', 'say what to compile for: --memory, --macs or --params')
+  if (!o.memory && !o.macs && !o.params && !o.artifact) {
+    throw new EspalierError(
+      'OPTION_INVALID',
+      'say what to compile for: --memory, --macs, --params or --artifact',
+    )
   }
   const { version, data, criterion, epochs, seed, board, macs, params } = o
-  return {
-    model,
-    version,
-    memoryBytes: o.memory,
-    macs,
-    params,
-    data,
-    eval: o.eval,
-    criterion,
-    epochs,
-    seed,
-    board,
-  }
+  const limits = { memoryBytes: o.memory, macs, params, artifactBytes: o.artifact }
+  return { model, version, ...limits, data, eval: o.eval, criterion, epochs, seed, board }
 }
 
 /** Draws progress until the compilation ends. Ctrl-C stops following, not the compilation. */

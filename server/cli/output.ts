@@ -1,5 +1,6 @@
 import { formatBytes } from '@espalier/shared/bytes.js'
 import { asEspalierError, type ErrorCode } from '@espalier/shared/errors.js'
+import type { Resource } from '../compiler/limits.js'
 
 type Cell = string | number | null | undefined
 export type Column<Row> = readonly [title: string, value: (row: Row) => Cell]
@@ -107,6 +108,14 @@ export const show = {
 
 /** Text from a file for a terminal: its control characters would move the cursor, or worse. */
 const harmless = (text: string) => text.replace(/\p{Cc}+/gu, ' ')
+/** What a limit was on, in a sentence. */
+export const boundNames: Readonly<Record<Resource, string>> = {
+  memory: 'memory',
+  artifact: 'artifact bytes',
+  macs: 'MACs',
+  params: 'parameters',
+  latency: 'latency',
+}
 
 /** Codes that say the command line itself was wrong: exit status 2, not 1. */
 const usage = new Set<ErrorCode>(['OPTION_INVALID', 'SIZE_INVALID'])

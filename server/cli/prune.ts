@@ -4,12 +4,13 @@ import { EspalierError } from '@espalier/shared'
 import { Option } from 'commander'
 import type { Footprint } from '../compiler/analysis/index.js'
 import { loadDataset } from '../compiler/data/index.js'
+import type { Resource } from '../compiler/limits.js'
 import { readModelFile, writeFiles, writeModel } from '../compiler/onnx/index.js'
 import { criterionNames, type PruneOptions, type PruneResult, prune } from '../compiler/recipes/index.js'
 import type { Check } from '../compiler/surgery/index.js'
 import { count, type Define, outputOf, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
-import { show, table } from './output.js'
+import { boundNames, show, table } from './output.js'
 
 type Passed = Pick<
   PruneOptions,
@@ -19,6 +20,7 @@ interface Options extends Passed, DataOptions {
   readonly data?: string
   readonly output: string
   readonly memory?: number
+  readonly artifact?: number
   readonly plan?: string
   readonly svg?: string
   readonly seed: number
@@ -33,7 +35,8 @@ export const command: Define = (c) => {
     .option('--depth <share>', 'with --keep, keep this share of the residual branches (default: all)', share)
     .option('--macs <share>', 'keep this share of the multiply–accumulates', share)
     .option('--params <share>', 'keep this share of the parameters', share)
-    .option('--memory <size>', 'prune until the predicted memory is below it, for example 4MB', size)
+    .option('--memory <size>', 'keep the predicted memory below it, for example 4MB', size)
+    .option('--artifact <size>', 'keep the file below it', size)
     .addOption(new Option('--criterion <name>', 'how units are ranked').choices(criterionNames).default('l1'))
     .option('--data <D>', 'data that --recover, --criterion reconstruction and (labelled) taylor look at')
     .option('--recover', 'repair what is left from about 1,000 inputs of the data, without labels')
@@ -49,13 +52,14 @@ Removes whole channels, neurons and heads, and residual branches where --depth s
 touches goes with it, so that the pruned network computes exactly what the original computes with those weights at
 zero. Accuracy falls; --recover makes up for much of it in seconds, from unlabelled data, finetune for more.
 'espalier inspect MODEL' shows the groups, the branches (a layer of a transformer is two) and what cannot be pruned.
+Several limits hold together, with the most saliency kept; --keep stands alone.
 
   espalier prune model.onnx -o half.onnx --keep 0.5 --check
   espalier prune model.onnx -o shallow.onnx --keep 1 --depth 0.75 --check
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion bn-gamma
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion taylor --data images:photos/train
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion reconstruction --recover --data images:photos
-  espalier prune model.onnx -o small.onnx --memory 4MB --plan plan.json
+  espalier prune model.onnx -o small.onnx --memory 4MB --artifact 500kB --plan plan.json
   espalier prune model.onnx -o half.onnx --macs 0.5 --svg half.svg`,
     )
     .action(run)
@@ -78,7 +82,13 @@ async function run(model: string, options: Options): Promise<void> {
   const data = options.data ? await loadDataset(original, options.data, loadOptionsOf(options)) : undefined
   const result = await prune(
     original,
-    { ...options, data, memoryBytes: options.memory, shapes: options.shape },
+    {
+      ...options,
+      data,
+      memoryBytes: options.memory,
+      artifactBytes: options.artifact,
+      shapes: options.shape,
+    },
     (stage, done, total) => progress.update(stages[stage] ?? stage, done, total),
   ).finally(() => progress.done())
   const bytes = writeModel(result.graph)
@@ -98,6 +108,7 @@ async function run(model: string, options: Options): Promise<void> {
     before: sized(result.before, (await stat(model)).size, result.units.before),
     after: sized(result.after, bytes.length, result.units.after),
     blocks: result.blocks,
+    bound: result.bound,
     check: result.check,
     recovered: result.recovered,
     seconds: result.seconds,
@@ -134,11 +145,12 @@ interface Report {
   readonly before: ReturnType<typeof sized>
   readonly after: ReturnType<typeof sized>
   readonly blocks: PruneResult['blocks']
+  readonly bound: Resource | null
   readonly check?: Check
   readonly recovered?: PruneResult['recovered']
 }
 
-function describe({ before, after, blocks, check, recovered }: Report, file: string): string {
+function describe({ before, after, blocks, bound, check, recovered }: Report, file: string): string {
   const whole = (v: number) => Math.round(v).toLocaleString('en')
   const bytes = (v: number) => show.bytes(v)
   const rows = [
@@ -160,6 +172,7 @@ function describe({ before, after, blocks, check, recovered }: Report, file: str
     lines.push(
       `gone as a whole: ${blocks.gone.length} of ${blocks.before} residual branches (${blocks.gone.join(', ')})`,
     )
+  if (bound) lines.push(`the limit on ${boundNames[bound]} bound`)
   if (check) {
     const gap = `outputs differ by at most ${check.maxAbsDiff.toExponential(1)} (scale ${check.scale.toPrecision(3)})`
     const weak = check.weak ? '; but they do not depend on the input: too much may be gone' : ''

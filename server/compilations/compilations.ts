@@ -213,12 +213,12 @@ export class Compilations {
 
   #job({ model, version, request }: Compilation, out: string): Job {
     const { digest } = this.#o.models.version(model, version)
-    const { memoryBytes, macs, params, criterion, epochs, seed, board } = request
+    const { memoryBytes, macs, params, artifactBytes, criterion, epochs, seed, board } = request
     return {
       model: this.#o.artifacts.path(digest),
       data: this.#o.datasets.get(request.data).spec,
       eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
-      ...{ memoryBytes, macs, params, criterion, epochs, seed, out },
+      ...{ memoryBytes, macs, params, artifactBytes, criterion, epochs, seed, out },
       board: board === undefined ? undefined : { name: board, ...this.#o.boards.correction(board) },
     }
   }

@@ -9,6 +9,7 @@ export interface Job {
   readonly memoryBytes?: readonly number[]
   readonly macs?: readonly number[]
   readonly params?: readonly number[]
+  readonly artifactBytes?: readonly number[]
   readonly criterion?: string
   readonly epochs?: number
   readonly seed?: number

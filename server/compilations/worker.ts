@@ -40,6 +40,7 @@ async function described(
     ports: portsOf(await readModelFile(file), labels),
     figures: {
       memoryBudgetBytes: asked.memoryBytes ?? null,
+      bound: v.bound,
       macs: v.macs,
       params: v.params,
       fileBytes: v.fileBytes,

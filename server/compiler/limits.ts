@@ -1,5 +1,9 @@
 import { EspalierError } from '@espalier/shared'
 
+/** What a limit can be about: bytes of memory and of the artifact, MACs, parameters, milliseconds. */
+export const resources = ['memory', 'artifact', 'macs', 'params', 'latency'] as const
+export type Resource = (typeof resources)[number]
+
 /** Limits of one variant; those given hold together. */
 export interface VariantLimits {
   /** Memory in bytes, as the product's terms define it. */
@@ -8,6 +12,8 @@ export interface VariantLimits {
   readonly macs?: number
   /** Share of the dense network's parameters, 0 to 1. */
   readonly params?: number
+  /** Bytes that travel. */
+  readonly artifactBytes?: number
 }
 
 /** How memory measured where variants are compiled becomes what a board measures: scale · bytes + offsetBytes. */
@@ -29,46 +35,53 @@ export function limitsHere(limits: VariantLimits, board?: Correction): VariantLi
 }
 
 /** Values of each kind of limit, as a user lists them. */
-export interface LimitLists {
-  readonly memoryBytes?: readonly number[]
-  readonly macs?: readonly number[]
-  readonly params?: readonly number[]
-}
+export type LimitLists = { readonly [K in keyof VariantLimits]: readonly number[] }
+
+export const limitKinds = [
+  'memoryBytes',
+  'macs',
+  'params',
+  'artifactBytes',
+] as const satisfies (keyof VariantLimits)[]
 
 /**
  * One variant for each value of the kind that has most; a kind with one value holds for all.
  * @throws OPTION_INVALID for lists of other lengths, none at all, or a value that is no limit
  */
-export function variantLimits({ memoryBytes = [], macs = [], params = [] }: LimitLists): VariantLimits[] {
-  const lists = [memoryBytes, macs, params]
-  const n = Math.max(...lists.map((l) => l.length))
-  const uneven = lists.find((l) => l.length > 1 && l.length !== n)
+export function variantLimits(lists: LimitLists): VariantLimits[] {
+  const given = limitKinds.map((kind) => [kind, lists[kind] ?? []] as const)
+  const n = Math.max(...given.map(([, values]) => values.length))
+  const uneven = given.find(([, values]) => values.length > 1 && values.length !== n)
   if (uneven)
     throw new EspalierError(
       'OPTION_INVALID',
-      `${n} variants cannot take ${uneven.length} values of another limit; give one value for all, or ${n}`,
+      `${n} variants cannot take ${uneven[1].length} values of another limit; give one value for all, or ${n}`,
     )
-  const pick = (values: readonly number[], i: number) => (values.length === 1 ? values[0] : values[i])
-  const limits = Array.from({ length: n }, (_, i) => ({
-    memoryBytes: pick(memoryBytes, i),
-    macs: pick(macs, i),
-    params: pick(params, i),
-  }))
+  const limits = Array.from({ length: n }, (_, i) =>
+    Object.fromEntries(
+      given.flatMap(([kind, values]) => {
+        const value = values.length === 1 ? values[0] : values[i]
+        return value === undefined ? [] : [[kind, value]]
+      }),
+    ),
+  )
   requireLimits(limits)
   return limits
 }
 
 /** @throws OPTION_INVALID */
 export function requireLimits(variants: readonly VariantLimits[]): void {
-  const bad = variants.find(
-    ({ memoryBytes, macs, params }) =>
-      (memoryBytes === undefined && macs === undefined && params === undefined) ||
-      [macs, params].some((v) => v !== undefined && !(v > 0 && v <= 1)) ||
-      (memoryBytes !== undefined && !(memoryBytes > 0)),
-  )
-  if (variants.length > 0 && !bad) return
+  const isShare = (v: number | undefined) => v === undefined || (v > 0 && v <= 1)
+  const isPositive = (v: number | undefined) => v === undefined || v > 0
+  const sound = (v: VariantLimits) =>
+    limitKinds.some((kind) => v[kind] !== undefined) &&
+    isShare(v.macs) &&
+    isShare(v.params) &&
+    isPositive(v.memoryBytes) &&
+    isPositive(v.artifactBytes)
+  if (variants.length > 0 && variants.every(sound)) return
   throw new EspalierError(
     'OPTION_INVALID',
-    'say what to fit to: a memory budget, or a share of the MACs or parameters above 0 and up to 1',
+    'say what to fit to: a memory or artifact budget, or a share of the MACs or parameters above 0 and up to 1',
   )
 }

@@ -2,11 +2,10 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { after, thinning } from '@espalier/server/compiler/budget/index.js'
+import { floor } from '@espalier/server/compiler/budget/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { type FitOptions, fit } from '@espalier/server/compiler/recipes/index.js'
 import { measuringChild } from '@espalier/server/compiler/runtime/index.js'
-import { criteria } from '@espalier/server/compiler/saliency/index.js'
 import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
 import { measureMemory } from '@espalier/shared/measure/index.js'
 
@@ -76,9 +75,8 @@ export default async function fitBench(options: Readonly<Record<string, string>>
 async function span({ model, load }: Network, file: string): Promise<{ dense: number; floor: number }> {
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'))
   const subject = await prunable(await readModelFile(model), load?.shapes)
-  const order = thinning(subject.coupling, criteria.l1(subject.coupling), 'params', 1)
   const least = `${file}.onnx`
-  await writeModelFile(pruned(subject, after(subject.coupling, order, order.length).removed), least)
+  await writeModelFile(pruned(subject, floor(subject.coupling).removed), least)
   const options = { child: measuringChild, shapes: load?.shapes }
   const found = {
     dense: (await measureMemory(model, options)).measuredRamBytes,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { allocate, thinning } from '@espalier/server/compiler/budget/index.js'
+import { allocate, costWithout } from '@espalier/server/compiler/budget/index.js'
 import { type Dataset, loadDataset } from '@espalier/server/compiler/data/index.js'
 import type { Graph } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
@@ -123,9 +123,8 @@ async function measure(name: Name, plan: Plan): Promise<Curve | undefined> {
   if (kept.removed.length === 0) {
     const rank = criterion === 'taylor' ? taylor : reconstruction
     const scores = await rank(subject.coupling, data)
-    const whole = allocate(subject.coupling, [], {}).footprint
-    const order = thinning(subject.coupling, scores, 'macs', 8)
-    const found = allocate(subject.coupling, order, { macs: whole.macs / 2 })
+    const whole = costWithout(subject.coupling, [])
+    const found = allocate(subject.coupling, scores, { macs: whole.macs / 2 })
     kept.removed = units.flatMap((u, i) => (found.removed.has(u) ? [i] : []))
     kept.macs = found.footprint.macs / whole.macs
     kept.dense = (await evaluate(dense, test)).top1 ?? 0

@@ -111,6 +111,17 @@ t.test('prune --macs, --params and --memory meet what was asked; --round keeps m
   t.ok(params.after.params <= 0.6 * params.before.params)
   const memory = await pruneTo('--memory', `${macs.before.predictedRamBytes - 1000}`)
   t.ok(memory.after.predictedRamBytes < macs.before.predictedRamBytes - 999)
+  const all = await pruneTo(
+    '--macs',
+    '0.8',
+    '--params',
+    '0.5',
+    '--artifact',
+    `${0.9 * macs.before.fileBytes}`,
+  )
+  t.ok(all.after.macs <= 0.8 * all.before.macs && all.after.params <= 0.5 * all.before.params)
+  t.ok(all.after.fileBytes <= 0.9 * all.before.fileBytes)
+  t.equal(all.bound, 'params')
   const rounded = await pruneTo('--keep', '0.5', '--round', '4')
   t.equal(rounded.after.units, 4 + 8 + 4, 'of 6, 12 and 4 units')
 })
@@ -169,7 +180,13 @@ t.test('wrong usage ends with status 2, a failure with 1, and nothing is written
   const folder = t.testdir()
   const file = await written(folder, plain())
   const out = join(folder, 'out.onnx')
-  const wrong = [['--keep', '1.5'], ['--keep', '0.5', '--macs', '0.5'], ['--memory', '4 apples'], []]
+  const wrong = [
+    ['--keep', '1.5'],
+    ['--keep', '0.5', '--macs', '0.5'],
+    ['--memory', '4 apples'],
+    ['--macs', '0'],
+    [],
+  ]
   for (const amount of wrong)
     await t.rejects(espalier('prune', file, '-o', out, ...amount), { code: 2 }, amount.join(' '))
   await t.rejects(espalier('prune', file, '-o', out, '--memory', '1kB'), {

@@ -1,82 +1,160 @@
-import { EspalierError, formatBytes } from '@espalier/shared'
-import type { Coupling, Footprint, Unit } from '../analysis/index.js'
-import { costWithout, type Resource } from './estimate.js'
-import type { Thinning } from './thinning.js'
+import type { Coupling, Unit } from '../analysis/index.js'
+import type { Resource } from '../limits.js'
+import {
+  type Bounds,
+  boundsOf,
+  type Costed,
+  costsWithout,
+  type Expectations,
+  type Limits,
+  requireReachable,
+} from './costs.js'
+import { Estimator } from './estimate.js'
+import { floorOf, lostAt, type Ranked, rank, removedAt } from './ranking.js'
+import { type Standing, search } from './search.js'
 
-/** Hard limits, each absolute; those not given are none. */
-export interface Limits {
-  /** Memory in bytes, as the product's terms define it. */
-  readonly memoryBytes?: number
-  /** Multiply–accumulates for one sample. */
-  readonly macs?: number
-  readonly params?: number
-}
-
-export interface Allocation {
+export interface Allocation extends Costed {
   readonly removed: ReadonlySet<Unit>
-  /** How many steps of the thinning were taken. */
-  readonly steps: number
-  readonly footprint: Footprint
+  /** Share of the saliency that is kept: 1 for the dense network, 0 at its floor. */
+  readonly saliency: number
+  /** The limit that leaves the least room; null where the dense network meets all of them. */
+  readonly bound: Resource | null
+  /** What dimensions were kept multiples of, where they could be. */
+  readonly round: number
 }
 
-/** The network after the first `steps` of a thinning. */
-export function after(coupling: Coupling, thinning: Thinning, steps: number): Allocation {
-  const removed = new Set(thinning.slice(0, steps).flat())
-  return { removed, steps, footprint: costWithout(coupling, removed) }
+export interface AllocateOptions {
+  /** Dimensions stay multiples of it where they can; 8 by default. */
+  readonly round?: number
+  readonly expect?: Expectations
+  /** Gives the floor where limits do not hold even there, instead of refusing them. */
+  readonly orFloor?: boolean
+}
+
+/** How often an estimate is corrected by the exact cost of what it led to. */
+const CORRECTIONS = 6
+/** How many exact costs are asked to see what else fits. */
+const GIVE_BACKS = 100
+
+interface Found {
+  readonly at: Standing
+  readonly cost: Costed
+  readonly lost: number
+}
+
+/** Groups with what is lost on every rung, and the limits that the dense network exceeds. */
+export function problemOf(
+  coupling: Coupling,
+  scores: readonly Float64Array[],
+  limits: Limits,
+  { round = 8, expect = {} }: AllocateOptions = {},
+) {
+  const dense = costsWithout(coupling, [], expect)
+  const asked = boundsOf(limits).filter(([resource, limit]) => dense.costs[resource] > limit)
+  const estimator = new Estimator(coupling, expect)
+  const ranked = rank(coupling, scores, worthOf(estimator, asked), round)
+  return { dense, asked, estimator, ranked }
 }
 
 /**
- * The fewest steps of a thinning after which every limit holds, found by bisection with exact costs.
- * @param ram memory to expect of a footprint; its own prediction if not given
- * @throws BUDGET_UNREACHABLE with the least that this network can be brought to.
+ * Which units go so that every limit holds, exactly, and the most saliency is kept.
+ * @param scores by group, in the order of its units, as a Criterion gives them
+ * @throws BUDGET_UNREACHABLE with the least that this network can be brought to
  */
 export function allocate(
   coupling: Coupling,
-  thinning: Thinning,
+  scores: readonly Float64Array[],
   limits: Limits,
-  ram: (f: Footprint) => number = (f) => f.predictedRamBytes,
+  options: AllocateOptions = {},
 ): Allocation {
-  const holds = (f: Footprint) => exceeded(f, limits, ram) === undefined
-  const floor = after(coupling, thinning, thinning.length)
-  const broken = exceeded(floor.footprint, limits, ram)
-  if (broken) throw new BudgetUnreachable(...broken)
-  let enough = thinning.length
-  for (let low = 0; low < enough; ) {
-    const middle = (low + enough) >> 1
-    if (holds(after(coupling, thinning, middle).footprint)) enough = middle
-    else low = middle + 1
+  const { round = 8, expect } = options
+  const { dense, asked, estimator, ranked } = problemOf(coupling, scores, limits, options)
+  if (asked.length === 0) return { ...dense, removed: new Set(), saliency: 1, bound: null, round }
+  const floor = floorOf(ranked)
+  const least = costsWithout(coupling, removedAt(ranked, floor), expect)
+  if (!options.orFloor) requireReachable(limits, least.costs)
+  let best: Found = {
+    at: floor,
+    cost: least,
+    lost: lostAt(ranked, floor),
   }
-  return after(coupling, thinning, enough)
-}
-
-/** The first limit that a footprint exceeds: what it is about, what was asked, what it would be. */
-function exceeded(
-  f: Footprint,
-  { memoryBytes, macs, params }: Limits,
-  ram: (f: Footprint) => number,
-): [Resource, number, number] | undefined {
-  if (memoryBytes !== undefined && ram(f) > memoryBytes) return ['memory', memoryBytes, ram(f)]
-  if (macs !== undefined && f.macs > macs) return ['macs', macs, f.macs]
-  if (params !== undefined && f.params > params) return ['params', params, f.params]
-}
-
-const shown: Readonly<Record<Resource, (value: number) => string>> = {
-  memory: (v) => `memory budget ${formatBytes(v)}`,
-  macs: (v) => `budget of ${Math.round(v).toLocaleString('en')} MACs`,
-  params: (v) => `budget of ${Math.round(v).toLocaleString('en')} parameters`,
-}
-
-export class BudgetUnreachable extends EspalierError {
-  constructor(
-    resource: Resource,
-    readonly asked: number,
-    readonly least: number,
-  ) {
-    const floor = resource === 'memory' ? formatBytes(least) : Math.ceil(least).toLocaleString('en')
-    super(
-      'BUDGET_UNREACHABLE',
-      `the ${shown[resource](asked)} is below ${floor}, the least that this network can be brought to by removing units; ` +
-        'raise it, or see what cannot go: espalier inspect MODEL',
-    )
+  let aimed = asked
+  for (let i = 0; i < CORRECTIONS; i++) {
+    const at = search(ranked, estimator, aimed)
+    if (!at) break
+    const cost = costsWithout(coupling, removedAt(ranked, at), expect)
+    const lost = lostAt(ranked, at)
+    const holds = asked.every(([resource, limit]) => cost.costs[resource] <= limit)
+    if (holds && lost < best.lost) best = { at, cost, lost }
+    const estimate = estimator.at(ranked.map(({ rungs }, g) => rungs[at[g]]))
+    const wrong = asked.map(([resource]) => estimate[resource] - cost.costs[resource])
+    if (holds && asked.every(([, limit], k) => Math.abs(wrong[k]) < 1e-3 * limit)) break
+    aimed = asked.map(([resource, limit], k) => [resource, limit + wrong[k]] as const)
   }
+  best = givenBack(
+    best,
+    (at) => {
+      const cost = costsWithout(coupling, removedAt(ranked, at), expect)
+      return asked.every(([resource, limit]) => cost.costs[resource] <= limit) ? cost : undefined
+    },
+    ranked,
+  )
+  const room = ([resource, limit]: Bounds[number]) =>
+    (limit - best.cost.costs[resource]) / (dense.costs[resource] - least.costs[resource])
+  return {
+    ...best.cost,
+    removed: removedAt(ranked, best.at),
+    saliency: 1 - best.lost / lostAt(ranked, floor),
+    bound: asked.reduce((a, b) => (room(b) < room(a) ? b : a))[0],
+    round,
+  }
+}
+
+/** What still fits by exact costs, where the estimate was cautious; what is worth most is tried first. */
+function givenBack(
+  found: Found,
+  cost: (at: Standing) => Costed | undefined,
+  ranked: readonly Ranked[],
+): Found {
+  const gain = (g: number, rung: number) => ranked[g].lost[rung] - ranked[g].lost[rung - 1]
+  let now = found
+  for (let left = GIVE_BACKS; left > 0; ) {
+    const raisable = now.at.flatMap((rung, g) => (rung > 0 ? [[g, rung] as const] : []))
+    const larger = raisable
+      .sort(([g, r], [h, s]) => gain(h, s) - gain(g, r))
+      .slice(0, left)
+      .reduce<Found | undefined>((best, [g]) => {
+        if (best) return best
+        left--
+        const at = now.at.map((r, h) => (h === g ? r - 1 : r))
+        const larger = cost(at)
+        return larger && { at, cost: larger, lost: lostAt(ranked, at) }
+      }, undefined)
+    if (!larger) return now
+    now = larger
+  }
+  return now
+}
+
+/** The network with one unit in every group: the least that it can be brought to. */
+export function floor(coupling: Coupling, expect: Expectations = {}): Costed & Pick<Allocation, 'removed'> {
+  const removed = new Set(coupling.groups.flatMap((g) => g.units.slice(1)))
+  return { ...costsWithout(coupling, removed, expect), removed }
+}
+
+/**
+ * What a group's unit is worth beside other groups' units: what it costs of the limits that are exceeded, as the half of
+ * the group shows. Scores have a mean of one in each group: they say which units of a group are worth more than others
+ * of it.
+ */
+function worthOf(estimator: Estimator, asked: Bounds): number[] {
+  const dense = estimator.prices()
+  return estimator.kept.map((all, g) => {
+    const half = Math.max(1, all >> 1)
+    estimator.set(g, half)
+    const without = estimator.prices()
+    estimator.set(g, all)
+    const saved = asked.map(([r]) => Math.max(0, dense[r] - without[r]) / dense[r] / Math.max(1, all - half))
+    return saved.reduce((sum, s) => sum + s, 0) / asked.length
+  })
 }

@@ -2,127 +2,235 @@ import {
   buffersOf,
   type Coupling,
   constants,
-  footprintOf,
   nodesThatRun,
   predictRam,
   type Shapes,
 } from '../analysis/index.js'
+import type { Node } from '../graph/index.js'
 import { opFor } from '../ops/index.js'
+import { artifactBytes, type Costs, costWithout, type Expectations } from './costs.js'
 
-/** What a limit is about. */
-export type Resource = 'memory' | 'macs' | 'params'
-
-/** A cost from how many units each group keeps; quick, smooth, and good enough to rank removals by. */
-export type Estimate = (kept: readonly number[]) => number
-
-/** A softer maximum: buffers close to the peak count as well, since the next removal may make them the peak. */
+/** Prices of memory see a softer maximum: what is close to the peak counts too, since it is the next peak. */
 const SHARPNESS = 8
 
+const floating = new Set(['float32', 'float64', 'float16', 'bfloat16'])
+
+/** A value of the graph under thinning. */
+interface Thinned {
+  readonly dims: number[]
+  /** Sizes before they are kept at one at least. */
+  readonly raw: number[]
+  elements: number
+  readonly bytesPerElement: number
+  readonly isParameter: boolean
+  readonly alive?: readonly [born: number, dies: number]
+}
+
+/** What one group moves. */
+interface Reach {
+  readonly slopes: readonly (readonly [value: Thinned, axis: number, perUnit: number])[]
+  readonly values: readonly Thinned[]
+  readonly nodes: readonly number[]
+}
+
 /**
- * An estimate of a resource for every way to thin the groups. Each dimension is taken to shrink by as much as one unit
- * of each group was seen to shrink it; where an index belongs to several groups at once that is approximate.
+ * What a network costs however many units each group keeps, brought up to date one group at a time: quick enough to ask
+ * for every candidate. Each dimension is taken to shrink by as much as one unit of each group was seen to shrink it;
+ * where an index belongs to several groups at once that is approximate, and `costsWithout` has the last word.
  */
-export function estimatorOf(coupling: Coupling, resource: Resource): Estimate {
-  const { graph, groups, shapes } = coupling
-  const full = coupling.dims([])
-  const slopes = slopesOf(coupling, full)
-  const dims = new Map<string, number[]>([...full].map(([name, d]) => [name, [...d]]))
-  const moving = [...slopes]
-  const settle = (kept: readonly number[]) => {
-    for (const [name, axes] of moving) {
-      const own = dims.get(name)
-      const was = full.get(name)
-      if (!own || !was) continue
-      axes.forEach((bySlope, axis) => {
-        let size = was[axis]
-        for (const [g, slope] of bySlope) size -= slope * (groups[g].units.length - kept[g])
-        own[axis] = Math.max(1, size)
-      })
-    }
-  }
-  const of = sizesIn(dims)
-  if (resource === 'macs') {
-    const costed = graph.nodes.flatMap((node) => {
-      const macs = opFor(node)?.macs
-      if (!macs) return []
-      const context = {
-        node,
-        inputDims: (i: number) => of.dims(node.inputs[i]),
-        outputDims: (i = 0) => of.dims(node.outputs[i]),
-      }
-      return [() => macs(context)]
+export class Estimator {
+  readonly kept: number[]
+  readonly #coupling: Coupling
+  readonly #expect: Expectations
+  readonly #values: ReadonlyMap<string, Thinned>
+  readonly #reaches: readonly Reach[]
+  readonly #live: Float64Array
+  readonly #macsAt: Float64Array
+  readonly #msAt: Float64Array
+  readonly #ram: (predicted: number) => number
+  #macs = 0
+  #ms = 0
+  #params = 0
+  #weightBytes = 0
+
+  constructor(coupling: Coupling, expect: Expectations = {}) {
+    const { graph, groups } = coupling
+    const full = coupling.dims([])
+    this.#coupling = coupling
+    this.#expect = expect
+    this.kept = groups.map((g) => g.units.length)
+    this.#values = valuesOf(coupling, full)
+    this.#reaches = reachesOf(coupling, full, this.#values)
+    this.#live = new Float64Array(graph.nodes.length)
+    this.#macsAt = new Float64Array(graph.nodes.length)
+    this.#msAt = new Float64Array(graph.nodes.length)
+    for (const v of this.#values.values()) this.#count(v, v.elements)
+    graph.nodes.forEach((n, i) => {
+      this.#costNode(n, i)
     })
-    return (kept) => {
-      settle(kept)
-      return costed.reduce((sum, macs) => sum + macs(), 0) / shapes.batch
+    this.#ram = this.#calibrated()
+  }
+
+  set(g: number, kept: number): void {
+    const removed = this.kept[g] - kept
+    if (removed === 0) return
+    this.kept[g] = kept
+    const { slopes, values, nodes } = this.#reaches[g]
+    for (const [v, axis, perUnit] of slopes) {
+      v.raw[axis] -= perUnit * removed
+      v.dims[axis] = Math.max(1, v.raw[axis])
+    }
+    for (const v of values) {
+      const elements = product(v.dims)
+      this.#count(v, elements - v.elements)
+      v.elements = elements
+    }
+    for (const i of nodes) this.#costNode(this.#coupling.graph.nodes[i], i)
+  }
+
+  /** Costs where the groups keep so many units. */
+  at(kept: readonly number[]): Costs {
+    kept.forEach((k, g) => {
+      this.set(g, k)
+    })
+    return this.costs()
+  }
+
+  /** Costs as they are expected. */
+  costs(): Costs {
+    return this.#costsAt(this.#live.reduce((a, b) => Math.max(a, b), 0))
+  }
+
+  /** The same, but smooth in memory, for prices. */
+  prices(): Costs {
+    return this.#costsAt(softMaximum(this.#live))
+  }
+
+  #costsAt(peakElements: number): Costs {
+    const { graph, shapes } = this.#coupling
+    const peakBytes = (4 * peakElements) / shapes.batch
+    const cost = { macs: this.#macs / shapes.batch, params: this.#params, weightBytes: this.#weightBytes }
+    const predictedRamBytes = this.#ram(predictRam(cost.weightBytes, peakBytes, nodesThatRun(graph)))
+    const footprint = { ...cost, peakActivationBytes: peakBytes, predictedRamBytes }
+    return {
+      memory: this.#expect.memory?.(footprint) ?? predictedRamBytes,
+      artifact: artifactBytes(cost.weightBytes, this.#expect),
+      macs: cost.macs,
+      params: cost.params,
+      latency: this.#ms + (this.#expect.latency?.queryMs ?? 0),
     }
   }
+
+  /** What can be followed step by step, so that it agrees with the prediction of the network and of its floor. */
+  #calibrated(): (predicted: number) => number {
+    const { graph, groups, shapes } = this.#coupling
+    const followed = () => {
+      const peak = this.#live.reduce((a, b) => Math.max(a, b), 0)
+      return predictRam(this.#weightBytes, (4 * peak) / shapes.batch, nodesThatRun(graph))
+    }
+    const most = { followed: followed(), predicted: costWithout(this.#coupling, []).predictedRamBytes }
+    const kept = [...this.kept]
+    kept.forEach((_, g) => {
+      this.set(g, 1)
+    })
+    const gone = groups.flatMap((g) => g.units.slice(1))
+    const least = { followed: followed(), predicted: costWithout(this.#coupling, gone).predictedRamBytes }
+    kept.forEach((k, g) => {
+      this.set(g, k)
+    })
+    const slope =
+      most.followed > least.followed
+        ? (most.predicted - least.predicted) / (most.followed - least.followed)
+        : 1
+    return (x) => least.predicted + slope * (x - least.followed)
+  }
+
+  #count(v: Thinned, more: number): void {
+    this.#weightBytes += more * v.bytesPerElement
+    if (v.isParameter) this.#params += more
+    if (v.alive) for (let i = v.alive[0]; i <= v.alive[1]; i++) this.#live[i] += more
+  }
+
+  #costNode(n: Node, i: number): void {
+    const dims = (name: string | undefined): readonly number[] =>
+      (name ? this.#values.get(name) : undefined)?.dims ?? []
+    const macs =
+      opFor(n)?.macs({
+        node: n,
+        inputDims: (at) => dims(n.inputs[at]),
+        outputDims: (at = 0) => dims(n.outputs[at]),
+      }) ?? 0
+    const ms = this.#expect.latency?.nodeMs(n, dims) ?? 0
+    this.#macs += macs - this.#macsAt[i]
+    this.#ms += ms - this.#msAt[i]
+    this.#macsAt[i] = macs
+    this.#msAt[i] = ms
+  }
+}
+
+function valuesOf(coupling: Coupling, full: Shapes['dims']): Map<string, Thinned> {
+  const { graph } = coupling
   const weights = distinctConstants(coupling)
-  const elements = () => weights.reduce((sum, name) => sum + of.count(name), 0)
-  if (resource === 'params') {
-    return (kept) => {
-      settle(kept)
-      return elements()
-    }
-  }
-  const alive = aliveAt(coupling, full)
-  const nodes = nodesThatRun(graph)
-  return (kept) => {
-    settle(kept)
-    const peak = softMaximum(alive.map((values) => values.reduce((sum, v) => sum + of.count(v), 0)))
-    return predictRam(4 * elements(), (4 * peak) / shapes.batch, nodes)
-  }
+  const alive = new Map(buffersOf(graph, full).map((b) => [b.value, [b.born, b.dies] as const]))
+  return new Map(
+    [...full].map(([name, dims]) => {
+      const t = weights.get(name)
+      const value = {
+        dims: [...dims],
+        raw: [...dims],
+        elements: product(dims),
+        bytesPerElement: t?.data.BYTES_PER_ELEMENT ?? 0,
+        isParameter: t !== undefined && floating.has(t.dtype),
+        alive: alive.get(name),
+      }
+      return [name, value]
+    }),
+  )
 }
 
-/** The exact cost of a coupled network without these units. */
-export function costWithout(coupling: Coupling, removed: Parameters<Coupling['dims']>[0]) {
-  return footprintOf(coupling.graph, coupling.dims(removed), coupling.shapes)
-}
-
-/** For each value and each of its axes: by how much one unit of each group shrinks it. */
-function slopesOf(coupling: Coupling, full: Shapes['dims']): Map<string, Map<number, number>[]> {
-  const slopes = new Map<string, Map<number, number>[]>()
-  coupling.groups.forEach(({ units }, g) => {
+function reachesOf(
+  coupling: Coupling,
+  full: Shapes['dims'],
+  values: ReadonlyMap<string, Thinned>,
+): readonly Reach[] {
+  const users = new Map<string, number[]>()
+  coupling.graph.nodes.forEach((n, i) => {
+    for (const name of new Set([...n.inputs, ...n.outputs])) users.set(name, [...(users.get(name) ?? []), i])
+  })
+  return coupling.groups.map(({ units }) => {
+    const slopes: [Thinned, number, number][] = []
+    const nodes = new Set<number>()
     for (const [name, dims] of coupling.dims(units.slice(0, 1))) {
-      const was = full.get(name) ?? []
+      const was = full.get(name)
+      const value = values.get(name)
+      if (!was || !value) continue
       dims.forEach((d, axis) => {
         if (d === was[axis]) return
-        const own = slopes.get(name) ?? was.map(() => new Map<number, number>())
-        own[axis].set(g, was[axis] - d)
-        slopes.set(name, own)
+        slopes.push([value, axis, was[axis] - d])
+        for (const i of users.get(name) ?? []) nodes.add(i)
       })
     }
+    return { slopes, values: [...new Set(slopes.map(([v]) => v))], nodes: [...nodes] }
   })
-  return slopes
 }
 
-function distinctConstants({ graph }: Coupling): string[] {
+/** Constants that are read; of copies that consumers of one constant were given, the first. */
+function distinctConstants({ graph }: Coupling) {
   const seen = new Set<object>()
-  const names: string[] = []
-  for (const [name, t] of constants(graph)) {
-    if (seen.has(t) || graph.uses(name) === 0) continue
-    seen.add(t)
-    names.push(name)
-  }
-  return names
+  return new Map(
+    [...constants(graph)].filter(([name, t]) => {
+      if (seen.has(t) || graph.uses(name) === 0) return false
+      seen.add(t)
+      return true
+    }),
+  )
 }
 
-/** The values whose buffers are alive at each node. */
-function aliveAt({ graph }: Coupling, full: Shapes['dims']): string[][] {
-  const alive = graph.nodes.map((): string[] => [])
-  for (const { value, born, dies } of buffersOf(graph, full))
-    for (let i = born; i <= dies; i++) alive[i].push(value)
-  return alive
-}
-
-function softMaximum(values: readonly number[]): number {
+function softMaximum(values: Float64Array): number {
   const most = values.reduce((a, b) => Math.max(a, b), 0)
   if (most === 0) return 0
   const sum = values.reduce((s, v) => s + (v / most) ** SHARPNESS, 0)
   return most * (sum / values.length) ** (1 / SHARPNESS)
 }
 
-function sizesIn(all: ReadonlyMap<string, readonly number[]>) {
-  const dims = (name: string | undefined): readonly number[] => (name ? all.get(name) : undefined) ?? []
-  return { dims, count: (name: string) => dims(name).reduce((n, d) => n * d, 1) }
-}
+const product = (dims: readonly number[]): number => dims.reduce((n, d) => n * d, 1)

@@ -1,4 +1,12 @@
-export { type Allocation, after, allocate, BudgetUnreachable, type Limits } from './allocate.js'
-export { costWithout, type Resource } from './estimate.js'
+export { type AllocateOptions, type Allocation, allocate, floor } from './allocate.js'
+export {
+  BudgetUnreachable,
+  type Costs,
+  costsWithout,
+  costWithout,
+  type Expectations,
+  type LatencyModel,
+  type Limits,
+  requireReachable,
+} from './costs.js'
 export { ladder } from './ladder.js'
-export { type Thinning, thinning } from './thinning.js'

@@ -1,19 +1,22 @@
 import { rm } from 'node:fs/promises'
-import { after, thinning } from '../budget/index.js'
+import { floor as floorOf } from '../budget/index.js'
 import { writeModelFile } from '../onnx/index.js'
 import { evaluate } from '../runtime/index.js'
 import { pruned } from '../surgery/index.js'
+import { refuseUnreachable } from './budgets.js'
 import { ramOf, sizesOf } from './measure.js'
 import type { DenseResult } from './options.js'
 import { accuracyOf, type Run, scratch, tuned } from './run.js'
 
-/** Measures the dense network and its floor, and gives the dense network the variants' recipe: the reference. */
+/**
+ * Measures the dense network and its floor, and gives the dense network the variants' recipe: the reference.
+ * @throws BUDGET_UNREACHABLE before anything is trained
+ */
 export async function denseResult(run: Run): Promise<DenseResult> {
   const { options, subject, on, signal, judge, dense, denseAnswers, points } = run
   const shapes = options.load?.shapes
   const { coupling } = subject
-  const order = thinning(coupling, run.scores, 'params', 1)
-  const floor = after(coupling, order, order.length)
+  const floor = floorOf(coupling)
   const known = run.ledger.dense
   const learn = (d: Pick<DenseResult, 'predictedRamBytes' | 'measuredRamBytes'>, floorRamBytes: number) =>
     points.push(
@@ -22,6 +25,7 @@ export async function denseResult(run: Run): Promise<DenseResult> {
     )
   if (known) {
     learn(known, known.floorRamBytes)
+    refuseUnreachable(run, known.floorRamBytes)
     return known
   }
   on({ stage: 'measure', done: 0, total: 2, message: 'measuring the dense network' })
@@ -38,6 +42,7 @@ export async function denseResult(run: Run): Promise<DenseResult> {
       signal,
     )
     learn(sizes, floorRamBytes)
+    refuseUnreachable(run, floorRamBytes)
     const { graph } = await tuned(run, dense, 'dense')
     const reference = await evaluate(graph, judge, { signal })
     const top1Reference = reference.top1

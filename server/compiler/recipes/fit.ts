@@ -1,12 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Thinning, thinning } from '../budget/index.js'
 import { requireLimits } from '../limits.js'
 import { denseResult } from './dense.js'
 import { makeFolder } from './folder.js'
 import type { FitOptions, FitResult, VariantResult } from './options.js'
 import { markdown } from './report.js'
-import { DEFAULTS, nameOf, type On, prepare, type Run } from './run.js'
+import { nameOf, type On, prepare, type Run } from './run.js'
 import { requireCriterion } from './saliency.js'
 import { variantResult } from './variant.js'
 
@@ -35,15 +34,8 @@ async function fitAll(run: Run, started: number): Promise<FitResult> {
   const { options } = run
   const dense = await denseResult(run)
   const variants: VariantResult[] = []
-  const orders = new Map<string, Thinning>()
   for (const limits of options.variants) {
-    const resource =
-      limits.memoryBytes !== undefined ? 'memory' : limits.macs !== undefined ? 'macs' : 'params'
-    const order =
-      orders.get(resource) ??
-      thinning(run.subject.coupling, run.scores, resource, options.round ?? DEFAULTS.round)
-    orders.set(resource, order)
-    variants.push(run.ledger.variant(nameOf(options, limits)) ?? (await variantResult(run, order, limits)))
+    variants.push(run.ledger.variant(nameOf(options, limits)) ?? (await variantResult(run, limits)))
     await run.ledger.keepVariant(variants[variants.length - 1])
   }
   const result = { dense, variants, seconds: (performance.now() - started) / 1000 }

@@ -1,12 +1,5 @@
-import type { Coupling, Footprint } from '../analysis/index.js'
-import {
-  type Allocation,
-  after,
-  allocate,
-  BudgetUnreachable,
-  type Limits,
-  type Thinning,
-} from '../budget/index.js'
+import type { Footprint } from '../analysis/index.js'
+import type { Allocation } from '../budget/index.js'
 
 /** Predicted and measured memory of one form of a network. */
 export interface Point {
@@ -14,17 +7,20 @@ export interface Point {
   readonly measured: number
 }
 
+/** Memory to expect of a footprint. */
+type Expected = (f: Footprint) => number
+
 /** Room left below a budget, so that measuring again stays within it. */
 const MARGIN = 0.03
 /** A candidate that uses this share of its budget is good enough. */
-const ENOUGH = 0.88
-const ATTEMPTS = 7
+const ENOUGH = 0.9
+const ATTEMPTS = 9
 
 /**
  * The prediction corrected by what was measured of the same network: between two measured points a straight line,
  * beyond them the nearest one's ratio.
  */
-export function corrected(points: readonly Point[]): (f: Footprint) => number {
+export function corrected(points: readonly Point[]): Expected {
   const sorted = [...points].sort((a, b) => a.predicted - b.predicted)
   return ({ predictedRamBytes: x }) => {
     const i = sorted.findIndex((p) => p.predicted >= x)
@@ -36,49 +32,67 @@ export function corrected(points: readonly Point[]): (f: Footprint) => number {
   }
 }
 
+export interface MemorySearch {
+  readonly budget: number
+  /**
+   * The most that keeps the expected memory within `bytes`, and all other limits, in multiples of `round`; where memory
+   * is not expected to hold at all, the least that there is.
+   */
+  readonly choose: (bytes: number, expected: Expected, round: number) => Allocation
+  readonly round: number
+  /** Bytes that a candidate adds to a process. */
+  readonly measure: (candidate: Allocation) => Promise<number>
+  /** What is known beforehand; those measured here are added. */
+  readonly points: Point[]
+  /** Predicted bytes that are known to be too many. */
+  readonly tooMany?: number
+}
+
 /**
- * The fewest steps of a thinning with which the measured memory stays below the budget: predicts, measures the
- * candidate, corrects the prediction, and searches again between what was too large and what was small enough.
- * @param measure bytes that a candidate adds to a process
- * @param points what is known beforehand; those measured here are added
- * @throws BUDGET_UNREACHABLE if even the floor is measured above the budget
+ * The largest form of a network whose measured memory stays below the budget: predicts, measures the candidate,
+ * corrects the prediction, and searches again between what was too large and what was small enough. Where multiples of
+ * the rounding leave more than a tenth of the budget unused, finer ones are tried.
+ * @returns undefined if every candidate was measured above the budget
  */
-export async function meetMemory(
-  coupling: Coupling,
-  thinning: Thinning,
-  limits: Limits & { readonly memoryBytes: number },
-  points: Point[],
-  measure: (candidate: Allocation) => Promise<number>,
-): Promise<Allocation & { readonly measured: number }> {
-  const budget = limits.memoryBytes
+export async function meetMemory({
+  budget,
+  choose,
+  round,
+  measure,
+  points,
+  tooMany = Number.POSITIVE_INFINITY,
+}: MemorySearch): Promise<(Allocation & { readonly measured: number }) | undefined> {
   const target = budget * (1 - MARGIN)
-  const others = { ...limits, memoryBytes: undefined }
-  let tooFew = allocate(coupling, thinning, others).steps - 1
   let best: (Allocation & { measured: number }) | undefined
-  let enough = thinning.length + 1
-  for (let attempt = 0; attempt < ATTEMPTS && enough - tooFew > 1; attempt++) {
-    const guess = stepsFor(coupling, thinning, target, points)
-    const steps = Math.min(enough - 1, Math.max(tooFew + 1, guess))
-    const candidate = after(coupling, thinning, steps)
+  let tight: typeof best
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const enough = best?.footprint.predictedRamBytes ?? 0
+    const candidate = choose(target, between(corrected(points), enough, tooMany, target), round)
+    const { predictedRamBytes: predicted } = candidate.footprint
+    if (predicted >= tooMany) break
+    if (predicted <= enough) {
+      if (round === 1) break
+      round = Math.ceil(round / 2)
+      continue
+    }
     const measured = await measure(candidate)
-    points.push({ predicted: candidate.footprint.predictedRamBytes, measured })
+    points.push({ predicted, measured })
     if (measured > target) {
-      tooFew = steps
+      tooMany = predicted
+      if (measured <= budget) tight = { ...candidate, measured }
       continue
     }
     best = { ...candidate, measured }
-    enough = steps
-    if (measured >= ENOUGH * budget) break
+    if (measured >= ENOUGH * budget || candidate.bound !== 'memory') break
   }
-  if (best) return best
-  const floor = after(coupling, thinning, thinning.length)
-  const least = await measure(floor)
-  if (least > budget) throw new BudgetUnreachable('memory', budget, least)
-  return { ...floor, measured: least }
+  return best ?? tight
 }
 
-function stepsFor(coupling: Coupling, thinning: Thinning, target: number, points: readonly Point[]): number {
-  const ram = corrected(points)
-  if (ram(after(coupling, thinning, thinning.length).footprint) > target) return thinning.length
-  return allocate(coupling, thinning, { memoryBytes: target }, ram).steps
-}
+/** An expectation that agrees with what was small enough and what was too large, also where measuring again differed. */
+const between =
+  (expected: Expected, enough: number, tooMany: number, target: number): Expected =>
+  (f) => {
+    const { predictedRamBytes: x } = f
+    if (x <= enough) return Math.min(expected(f), (target * x) / enough)
+    return x >= tooMany ? Math.max(expected(f), target * (x / tooMany + 1e-6)) : expected(f)
+  }

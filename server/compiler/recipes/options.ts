@@ -1,6 +1,6 @@
 import type { MemoryMeasurement } from '@espalier/shared/measure/index.js'
 import type { LoadOptions } from '../data/index.js'
-import type { VariantLimits } from '../limits.js'
+import type { Resource, VariantLimits } from '../limits.js'
 import type { TrainOptions } from '../train/index.js'
 
 export interface FitOptions {
@@ -96,6 +96,10 @@ export interface VariantResult extends Sizes, Accuracy {
   readonly file: string
   readonly limits: VariantLimits
   readonly memoryBudgetBytes: number | null
+  /** The limit that left the least room; null where the dense network meets all of them. */
+  readonly bound: Resource | null
+  /** Share of the saliency that was kept: 1 for the dense network, 0 for its floor. */
+  readonly saliency: number
   /** Bytes that travel. */
   readonly artifactBytes: number
   /** Right after pruning, before anything was done for it. */
@@ -104,7 +108,7 @@ export interface VariantResult extends Sizes, Accuracy {
   /** Share of samples answered as the dense network answers them. */
   readonly agreement: number
   readonly groups: readonly GroupResult[]
-  /** Where measured memory is below 85 % of its budget: why it could not be used. */
+  /** Where measured memory is below 90 % of its budget: why it could not be used. */
   readonly unused?: string
   /** What was done, in words. */
   readonly recipe: string

@@ -1,8 +1,10 @@
 import { EspalierError } from '@espalier/shared'
-import { type Footprint, footprintOf, type InputShapes, type Shapes, type Unit } from '../analysis/index.js'
-import { allocate, type Resource, thinning } from '../budget/index.js'
+import { type Footprint, footprintOf, type InputShapes, type Shapes } from '../analysis/index.js'
+import { type Allocation, allocate } from '../budget/index.js'
 import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
+import { limitKinds, type Resource, requireLimits, type VariantLimits } from '../limits.js'
+import { writeModel } from '../onnx/index.js'
 import { type Recovered, recover } from '../recover/index.js'
 import { keepShare } from '../saliency/index.js'
 import {
@@ -17,12 +19,9 @@ import {
 } from '../surgery/index.js'
 import { type CriterionName, saliency } from './saliency.js'
 
-/** How much stays: a share of the units of each group, a share of MACs or parameters, or a memory in bytes. */
-export interface Amount {
+/** How much stays: a share of the units of each group, or what all limits leave that are given. */
+export interface Amount extends VariantLimits {
   readonly keep?: number
-  readonly macs?: number
-  readonly params?: number
-  readonly memoryBytes?: number
 }
 
 export interface PruneOptions extends Amount {
@@ -53,6 +52,8 @@ export interface PruneResult {
   readonly after: Footprint
   /** Of the network before and after, as runs of both showed them. */
   readonly shapes: { readonly before: Shapes; readonly after: Shapes }
+  /** The limit that left the least room; null where there was none, or the network met all of them. */
+  readonly bound: Resource | null
   /** Of the pruned network, before it was repaired. */
   readonly check?: Check
   readonly recovered?: Omit<Recovered, 'graph'>
@@ -70,13 +71,7 @@ export async function prune(
   options: PruneOptions,
   on: (stage: string, done?: number, total?: number) => void = () => {},
 ): Promise<PruneResult> {
-  const { keep, macs, params, memoryBytes } = options
-  if ([keep, macs, params, memoryBytes].filter((amount) => amount !== undefined).length !== 1) {
-    throw new EspalierError(
-      'OPTION_INVALID',
-      'say in one way how much is to stay: --keep, --macs, --params or --memory',
-    )
-  }
+  requireAmount(options)
   if (options.recover && !options.data)
     throw new EspalierError('OPTION_INVALID', '--recover looks at data, which need no labels: give --data')
   const seconds: Record<string, number> = {}
@@ -92,7 +87,8 @@ export async function prune(
   const scores = await timed('rank', () =>
     saliency(options.criterion ?? 'l1', subject.coupling, options.data, options.seed ?? 0),
   )
-  const removed = await timed('choose', () => choose(subject, scores, options))
+  const chosen = await timed('choose', () => choose(subject, scores, options))
+  const { removed } = chosen
   const { graph, real } = await timed('prune', async () => {
     const result = pruned(subject, removed)
     return { graph: result, real: await verifyShapes(subject, removed, result) }
@@ -121,25 +117,52 @@ export async function prune(
     before: footprintOf(original, shapes.dims, shapes),
     after: footprintOf(graph, real.dims, shapes),
     shapes: { before: shapes, after: real },
+    bound: chosen.bound,
     check,
     ...('better' in recovered && { recovered }),
     seconds,
   }
 }
 
+/** @throws OPTION_INVALID */
+function requireAmount({ keep, ...options }: PruneOptions): void {
+  const limited = limitKinds.some((kind) => options[kind] !== undefined)
+  if (limited === (keep !== undefined))
+    throw new EspalierError(
+      'OPTION_INVALID',
+      'say how much is to stay: --keep alone, or limits: --memory, --artifact, --macs, --params',
+    )
+  if (limited) requireLimits([options])
+}
+
+type Chosen = Pick<Allocation, 'removed' | 'bound'>
+
 /** The units that go for an amount. */
 function choose(
-  { coupling, original }: Prunable,
+  subject: Prunable,
   scores: readonly Float64Array[],
-  { keep, macs, params, memoryBytes, round, depth }: PruneOptions,
-): ReadonlySet<Unit> {
-  if (keep !== undefined) return keepShare(coupling, scores, { share: keep, round, depth })
-  const resource: Resource = memoryBytes !== undefined ? 'memory' : macs !== undefined ? 'macs' : 'params'
+  { keep, macs, params, memoryBytes, artifactBytes, round, depth }: PruneOptions,
+): Chosen {
+  const { coupling, original } = subject
+  if (keep !== undefined)
+    return { removed: keepShare(coupling, scores, { share: keep, round, depth }), bound: null }
   const dense = footprintOf(original, coupling.shapes.dims, coupling.shapes)
   const limits = {
     memoryBytes,
     macs: macs === undefined ? undefined : macs * dense.macs,
     params: params === undefined ? undefined : params * dense.params,
   }
-  return allocate(coupling, thinning(coupling, scores, resource, round ?? 8), limits).removed
+  const artifactOverhead = writeModel(original).length - dense.weightBytes
+  for (let aimed = artifactBytes; ; ) {
+    const found = allocate(
+      coupling,
+      scores,
+      { ...limits, artifactBytes: aimed },
+      { round, expect: { artifactOverhead } },
+    )
+    if (artifactBytes === undefined || aimed === undefined) return found
+    const excess = writeModel(pruned(subject, found.removed)).length - artifactBytes
+    if (excess <= 0) return found
+    aimed -= excess
+  }
 }

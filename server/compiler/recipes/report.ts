@@ -21,6 +21,7 @@ export function markdown(
     ...head([
       '',
       'budget',
+      'bound by',
       'memory',
       'predicted',
       'MACs',
@@ -33,6 +34,7 @@ export function markdown(
     ]),
     row([
       'dense',
+      '–',
       '–',
       formatBytes(dense.measuredRamBytes),
       formatBytes(dense.predictedRamBytes),
@@ -48,6 +50,7 @@ export function markdown(
       row([
         v.name,
         v.memoryBudgetBytes === null ? '–' : formatBytes(v.memoryBudgetBytes),
+        v.bound ?? '–',
         formatBytes(v.measuredRamBytes),
         formatBytes(v.predictedRamBytes),
         count(v.macs),
@@ -65,7 +68,7 @@ export function markdown(
     `Memory is what the model adds to the runtime's base, the largest of five fresh processes. With one channel in`,
     `every group this network needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
     ...variants.flatMap((v) =>
-      v.unused ? [`${v.name} uses less than 85 % of its budget: ${v.unused}.`] : [],
+      v.unused ? [`${v.name} uses less than 90 % of its budget: ${v.unused}.`] : [],
     ),
     '',
     ...stages(variants, head, row, percent),
@@ -167,6 +170,10 @@ function command(
     ...given(
       'params',
       variants.map((v) => v.params),
+    ),
+    ...given(
+      'artifact',
+      variants.map((v) => v.artifactBytes),
     ),
     ...given('data', [data]),
     ...given('eval', [judge]),

@@ -133,12 +133,14 @@ export const scratch = ({ options }: Run) => join(options.out, `.candidate-${pro
 /** A variant's name: the network's, and its limits. */
 export function nameOf(
   { model, name = basename(model).replace(/\.onnx$/i, '') }: Pick<FitOptions, 'model' | 'name'>,
-  { memoryBytes, macs, params }: VariantLimits,
+  { memoryBytes, macs, params, artifactBytes }: VariantLimits,
 ): string {
   const parts = name === '' ? [] : [name]
-  if (memoryBytes !== undefined) parts.push(`${+(memoryBytes / 1e6).toPrecision(4)}MB`)
+  const mega = (v: number) => `${+(v / 1e6).toPrecision(4)}MB`
+  if (memoryBytes !== undefined) parts.push(mega(memoryBytes))
   if (macs !== undefined) parts.push(`macs${+(macs * 100).toPrecision(4)}`)
   if (params !== undefined) parts.push(`params${+(params * 100).toPrecision(4)}`)
+  if (artifactBytes !== undefined) parts.push(`artifact${mega(artifactBytes)}`)
   return parts.join('-')
 }
 

@@ -257,6 +257,7 @@ function Asked({ compilation: { id, request, createdAt } }: { compilation: Compi
           ['Memory', request.memoryBytes?.map((b) => bytes(b)).join(', ') ?? none],
           ['Share of MACs', shares(request.macs)],
           ['Share of parameters', shares(request.params)],
+          ['Artifact', request.artifactBytes?.map((b) => bytes(b)).join(', ') ?? none],
           ['Data', request.data],
           ['Evaluated on', request.eval ?? none],
           ['Criterion', request.criterion ?? 'default'],

@@ -1,7 +1,7 @@
 import { Type } from '@fastify/type-provider-typebox'
 import { At, Bytes, Count, Id, Ms, Nullable, Share, Version } from './common.js'
 
-/** What to compile: one variant for each memory budget, or for each share of the MACs or parameters. */
+/** What to compile: one variant for each value of the limit that has most; each variant meets all limits. */
 export const NewCompilation = Type.Object(
   {
     model: Id,
@@ -10,6 +10,7 @@ export const NewCompilation = Type.Object(
     memoryBytes: Type.Optional(Type.Array(Bytes, { minItems: 1, maxItems: 32 })),
     macs: Type.Optional(Type.Array(Share, { minItems: 1, maxItems: 32 })),
     params: Type.Optional(Type.Array(Share, { minItems: 1, maxItems: 32 })),
+    artifactBytes: Type.Optional(Type.Array(Bytes, { minItems: 1, maxItems: 32 })),
     /** Ids of datasets. The first trains and calibrates, the second only measures. */
     data: Id,
     eval: Type.Optional(Id),

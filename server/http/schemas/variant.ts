@@ -1,10 +1,13 @@
 import { Port, Preprocess } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
+import { resources } from '../../compiler/limits.js'
 import { At, Bytes, Count, Digest, Drawn, Id, Ms, Nullable, Share, Version } from './common.js'
 
 /** What was predicted and measured of a variant where it was compiled; null is not known. */
 export const VariantFigures = Type.Object({
   memoryBudgetBytes: Nullable(Bytes),
+  /** The limit that left the least room; null where the dense model met all of them, or where it is not known. */
+  bound: Type.Optional(Nullable(Type.Enum(resources))),
   macs: Nullable(Count),
   params: Nullable(Count),
   fileBytes: Bytes,

@@ -58,7 +58,8 @@ t.test('fit writes variants that meet their limits, figures of them, and a repor
   t.ok(variants[0].macs <= dense.macs / 2 && variants[0].macs > dense.macs * 0.35)
   t.ok(variants[1].params <= dense.params * 0.4)
   t.ok(variants[1].measuredRamBytes <= 50e6)
-  t.match(variants[1].unused, /./, 'why a large budget stays unused is said')
+  t.equal(variants[0].bound, 'macs')
+  t.match(variants[1].unused, /params/, 'why a large budget stays unused is said')
   for (const v of variants) {
     t.equal(v.fileBytes, (await stat(v.file)).size)
     const graph = await readModelFile(v.file)
@@ -112,7 +113,34 @@ t.test('what cannot be done is refused before anything is written', async (t) =>
   await refused({ eval: options.data }, 'DATA_SHARED')
   t.notOk(existsSync(options.out))
   await refused({ variants: [{ macs: 1e-9 }], epochs: 0 }, 'BUDGET_UNREACHABLE')
-  t.notOk(readdirSync(options.out).some((f) => f.endsWith('.onnx')))
+  t.notOk(existsSync(options.out))
+})
+
+t.test(
+  'a budget that cannot be met is refused by the measured floor, before anything is trained',
+  async (t) => {
+    const options = await subject(t.testdir())
+    for (const limits of [{ memoryBytes: 1000 }, { macs: 1e-6 }, { artifactBytes: 500 }]) {
+      const stages: string[] = []
+      await t.rejects(
+        fit({ ...options, variants: [{ macs: 0.5 }, limits] }, (p) => stages.push(p.stage)),
+        { code: 'BUDGET_UNREACHABLE' },
+      )
+      t.notOk(stages.includes('train'), JSON.stringify(limits))
+    }
+    t.notOk(existsSync(options.out), 'and leaves nothing')
+  },
+)
+
+t.test('a file is no larger than its limit, which the result names as the one that bound', async (t) => {
+  const options = { ...(await subject(t.testdir())), epochs: 0 }
+  const artifactBytes = Math.round((await stat(options.model)).size / 2)
+  const { variants } = await fit({ ...options, variants: [{ macs: 0.9, artifactBytes }] }, () => {})
+  const [v] = variants
+  t.ok((await stat(v.file)).size <= artifactBytes)
+  t.ok(v.artifactBytes > artifactBytes * 0.8, `${v.artifactBytes} of ${artifactBytes}`)
+  t.equal(v.bound, 'artifact')
+  t.ok(v.saliency > 0 && v.saliency < 1)
 })
 
 t.test('a run that ends before it has kept anything leaves no folder that it made', async (t) => {

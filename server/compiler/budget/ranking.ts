@@ -1,0 +1,51 @@
+import type { Coupling, Unit } from '../analysis/index.js'
+import { ladder } from './ladder.js'
+
+/** A group's units in the order in which they go, and what is lost on the way. */
+export interface Ranked {
+  readonly worstFirst: readonly Unit[]
+  /** How many units may be kept, most first. */
+  readonly rungs: readonly number[]
+  /** Saliency that is lost once only so many rungs' units are kept; 0 at the first. */
+  readonly lost: readonly number[]
+}
+
+/**
+ * Every group's units by their saliency. A step down weighs what its units are worth, and the more the fewer are left
+ * of the group (as in a logarithm: the first half of a layer costs less than the second).
+ * @param scores by group, in the order of its units
+ * @param worth of a whole group against the others, by group
+ * @param round dimensions stay multiples of it where they can; see `ladder`
+ */
+export function rank(
+  coupling: Coupling,
+  scores: readonly Float64Array[],
+  worth: readonly number[],
+  round: number,
+): Ranked[] {
+  return coupling.groups.map((group, g) => {
+    const n = group.units.length
+    const order = group.units
+      .map((unit, i) => ({ unit, score: scores[g][i] }))
+      .sort((a, b) => a.score - b.score)
+    const rungs = ladder(group, round)
+    const lost = [0]
+    for (let r = 1; r < rungs.length; r++) {
+      const step = order.slice(n - rungs[r - 1], n - rungs[r])
+      const sum = step.reduce((total, { score }) => total + score, 0)
+      lost.push(lost[r - 1] + ((sum + Number.EPSILON) * worth[g] * n) / rungs[r])
+    }
+    return { worstFirst: order.map((o) => o.unit), rungs, lost }
+  })
+}
+
+/** The units that go where each group stands on a rung. */
+export const removedAt = (ranked: readonly Ranked[], at: readonly number[]): Set<Unit> =>
+  new Set(ranked.flatMap(({ worstFirst, rungs }, g) => worstFirst.slice(0, worstFirst.length - rungs[at[g]])))
+
+/** Saliency lost where each group stands on a rung. */
+export const lostAt = (ranked: readonly Ranked[], at: readonly number[]): number =>
+  ranked.reduce((sum, { lost }, g) => sum + lost[at[g]], 0)
+
+/** The last rung of every group. */
+export const floorOf = (ranked: readonly Ranked[]): number[] => ranked.map(({ rungs }) => rungs.length - 1)
