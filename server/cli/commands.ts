@@ -44,6 +44,11 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import('./inspect.js'),
     seconds: hour / 2,
   },
+  profile: {
+    summary: "measure how long a model's operators take on this machine",
+    load: () => import('./profile.js'),
+    seconds: hour,
+  },
   prune: {
     summary: 'remove whole channels, neurons and heads',
     load: () => import('./prune.js'),

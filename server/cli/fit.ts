@@ -10,6 +10,8 @@ interface Options extends DataOptions {
   readonly macs?: number[]
   readonly params?: number[]
   readonly artifact?: number[]
+  readonly latency?: number[]
+  readonly profile?: string
   readonly data: string
   readonly eval?: string
   readonly output: string
@@ -37,6 +39,8 @@ export const command: Define = (c) => {
     )
     .option('--params <share...>', "share of the model's parameters that a variant may have", many(share))
     .option('--artifact <size...>', "bytes that a variant's file may have", many(size))
+    .option('--latency <ms...>', 'median time of a query, in ms, by --profile and measured', many(positive))
+    .option('--profile <file>', 'operator times that espalier profile wrote')
     .requiredOption('--data <spec>', 'data to train and choose on; a tenth is held out')
     .option('--eval <spec>', 'data to measure accuracy on; decides nothing (default: what was held out)')
     .requiredOption('-o, --output <folder>', 'where variants and report go')
@@ -78,7 +82,9 @@ async function run(model: string, options: Options): Promise<void> {
         macs: options.macs,
         params: options.params,
         artifactBytes: options.artifact,
+        latencyMs: options.latency,
       }),
+      profile: options.profile,
       load: loadOptionsOf(options),
       criterion: options.criterion,
       round: options.round,

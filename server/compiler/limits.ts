@@ -14,6 +14,8 @@ export interface VariantLimits {
   readonly params?: number
   /** Bytes that travel. */
   readonly artifactBytes?: number
+  /** Milliseconds of one query on the machine of a profile. */
+  readonly latencyMs?: number
 }
 
 /** How memory measured where variants are compiled becomes what a board measures: scale · bytes + offsetBytes. */
@@ -42,6 +44,7 @@ export const limitKinds = [
   'macs',
   'params',
   'artifactBytes',
+  'latencyMs',
 ] as const satisfies (keyof VariantLimits)[]
 
 /**
@@ -78,10 +81,20 @@ export function requireLimits(variants: readonly VariantLimits[]): void {
     isShare(v.macs) &&
     isShare(v.params) &&
     isPositive(v.memoryBytes) &&
-    isPositive(v.artifactBytes)
+    isPositive(v.artifactBytes) &&
+    isPositive(v.latencyMs)
   if (variants.length > 0 && variants.every(sound)) return
   throw new EspalierError(
     'OPTION_INVALID',
     'say what to fit to: a memory or artifact budget, or a share of the MACs or parameters above 0 and up to 1',
+  )
+}
+
+/** @throws OPTION_INVALID for a limit on latency without the times that it is expected by */
+export function requireProfile(variants: readonly VariantLimits[], profile: string | undefined): void {
+  if (profile !== undefined || variants.every((v) => v.latencyMs === undefined)) return
+  throw new EspalierError(
+    'OPTION_INVALID',
+    'a limit on latency needs --profile: espalier profile MODEL -o FILE measures one on this machine',
   )
 }

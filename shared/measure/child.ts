@@ -9,9 +9,10 @@ import type {
 } from 'onnxruntime-common'
 import { asEspalierError, EspalierError } from '../errors.js'
 import { baseNetwork } from './base-network.js'
+import { compare } from './compare.js'
 import { fill, inputsOf } from './inputs.js'
 import { median, percentiles } from './percentiles.js'
-import type { Latency, Loaded, Memory, Message, Profile, Request, Shapes } from './protocol.js'
+import type { Compared, Latency, Loaded, Memory, Message, Profile, Request, Shapes } from './protocol.js'
 
 /** What onnxruntime-node and its kin export. */
 export interface Runtime {
@@ -75,9 +76,10 @@ const problem = (thrown: unknown) => {
 function answer(
   measured: Measured,
   request: Request,
-): Loaded | Memory | Latency | Promise<Loaded | Latency | Memory> {
+): Loaded | Memory | Latency | Promise<Loaded | Latency | Memory | Compared> {
   if (request.do === 'load') return measured.load(request.path, request.threads, request.shapes)
   if (request.do === 'memory') return measured.memory()
+  if (request.do === 'compare') return measured.compare(request)
   return measured.time(request.profile)
 }
 
@@ -115,8 +117,7 @@ class Measured {
     }
     const coldLoadMs = performance.now() - started
     const inputs = inputsOf(this.#session.inputMetadata, shapes)
-    for (const { name, type, dims, data } of inputs)
-      this.#feeds[name] = new this.runtime.Tensor(type as 'float32', data as Float32Array, dims)
+    this.#feeds = this.#fed(inputs)
     try {
       const firstRunMs = await this.#query()
       return { coldLoadMs, firstRunMs, inputs: inputs.map(({ name, type, dims }) => ({ name, type, dims })) }
@@ -135,6 +136,20 @@ class Measured {
       runtimeBaseBytes: this.baseBytes,
       processBytes,
     }
+  }
+
+  compare({ paths, threads, ...settings }: Extract<Request, { do: 'compare' }>): Promise<Compared> {
+    const open = (path: string) => this.runtime.InferenceSession.create(path, sessionOptions(threads))
+    return compare(paths, settings, open, (inputs) => this.#fed(inputs))
+  }
+
+  #fed(inputs: ReturnType<typeof inputsOf>): Record<string, Tensor> {
+    return Object.fromEntries(
+      inputs.map(({ name, type, dims, data }) => [
+        name,
+        new this.runtime.Tensor(type as 'float32', data as Float32Array, dims),
+      ]),
+    )
   }
 
   async time({ queries, seconds }: Profile): Promise<Latency> {

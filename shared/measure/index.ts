@@ -1,8 +1,10 @@
 /** Measuring a model's memory and latency in fresh processes. What runs inside them is in `child.js`. */
 export * from './measure.js'
+export * from './operator-times.js'
 export * from './percentiles.js'
 export { MeasuringProcess, type ProcessOptions } from './process.js'
 export {
+  type Compared,
   type Latency,
   type Loaded,
   type Memory,

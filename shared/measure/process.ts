@@ -1,6 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { EspalierError, errorCodes } from '../errors.js'
-import type { Latency, Loaded, Memory, Message, Profile, Ready, Request, Shapes } from './protocol.js'
+import type {
+  Compared,
+  Latency,
+  Loaded,
+  Memory,
+  Message,
+  Profile,
+  Ready,
+  Request,
+  Shapes,
+} from './protocol.js'
 
 export interface ProcessOptions {
   /** The script that hands its onnxruntime to `serveMeasuring`. */
@@ -10,7 +20,13 @@ export interface ProcessOptions {
   readonly signal?: AbortSignal
 }
 
-type Answer<D extends Request['do']> = D extends 'load' ? Loaded : D extends 'memory' ? Memory : Latency
+interface Answers {
+  readonly load: Loaded
+  readonly memory: Memory
+  readonly time: Latency
+  readonly compare: Compared
+}
+type Answer<D extends Request['do']> = Answers[D]
 type Body<R> = R extends Request ? Omit<R, 'id'> : never
 
 /** A fresh process that measures one model. Whatever the model does to it, only this process is lost. */
@@ -46,6 +62,11 @@ export class MeasuringProcess {
 
   time(profile: Profile): Promise<Latency> {
     return this.#ask<'time'>({ do: 'time', profile })
+  }
+
+  /** Times models in turn, whatever has been loaded: the median query of each. */
+  compare(settings: Omit<Extract<Request, { do: 'compare' }>, 'id' | 'do'>): Promise<Compared> {
+    return this.#ask<'compare'>({ do: 'compare', ...settings })
   }
 
   close(): void {

@@ -24,10 +24,19 @@ export type Request =
     }
   | { readonly id: number; readonly do: 'memory' }
   | { readonly id: number; readonly do: 'time'; readonly profile: Profile }
+  | {
+      readonly id: number
+      readonly do: 'compare'
+      readonly paths: readonly string[]
+      readonly rounds: number
+      readonly roundMs: number
+      readonly threads?: number
+      readonly shapes?: Shapes
+    }
 
 export type Message =
   | { readonly ready: Ready }
-  | { readonly id: number; readonly ok: Loaded | Memory | Latency }
+  | { readonly id: number; readonly ok: Loaded | Memory | Latency | Compared }
   | { readonly id?: number; readonly error: { readonly code: string; readonly message: string } }
 
 /** Sizes of inputs by name, for those whose dynamic dimensions are not the batch alone. */
@@ -73,6 +82,11 @@ export interface Latency extends Percentiles {
   readonly drift: number
   /** Whether the warm-up reached a steady state: two windows in a row whose medians differ by at most 5 %. */
   readonly steady: boolean
+}
+
+/** By path: the median query in ms, or null where the model does not load or run. */
+export interface Compared {
+  readonly p50Ms: readonly (number | null)[]
 }
 
 /** `quick` reports p95, `standard` p99 as well. */

@@ -52,7 +52,15 @@ export function problemOf(
   const dense = costsWithout(coupling, [], expect)
   const asked = boundsOf(limits).filter(([resource, limit]) => dense.costs[resource] > limit)
   const estimator = new Estimator(coupling, expect)
-  const ranked = rank(coupling, scores, worthOf(estimator, asked), round)
+  const msOf = (g: number, kept: number) => {
+    const before = estimator.kept[g]
+    estimator.set(g, kept)
+    const { latency } = estimator.costs()
+    estimator.set(g, before)
+    return latency
+  }
+  const worth = worthOf(estimator, asked)
+  const ranked = rank(coupling, scores, worth, round, expect.latency && msOf)
   return { dense, asked, estimator, ranked }
 }
 

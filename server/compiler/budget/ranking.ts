@@ -16,19 +16,21 @@ export interface Ranked {
  * @param scores by group, in the order of its units
  * @param worth of a whole group against the others, by group
  * @param round dimensions stay multiples of it where they can; see `ladder`
+ * @param msOf latency with so many units in one group: counts that are no faster than the next larger one are left out
  */
 export function rank(
   coupling: Coupling,
   scores: readonly Float64Array[],
   worth: readonly number[],
   round: number,
+  msOf?: (g: number, kept: number) => number,
 ): Ranked[] {
   return coupling.groups.map((group, g) => {
     const n = group.units.length
     const order = group.units
       .map((unit, i) => ({ unit, score: scores[g][i] }))
       .sort((a, b) => a.score - b.score)
-    const rungs = ladder(group, round)
+    const rungs = msOf ? faster(ladder(group, round), (kept) => msOf(g, kept)) : ladder(group, round)
     const lost = [0]
     for (let r = 1; r < rungs.length; r++) {
       const step = order.slice(n - rungs[r - 1], n - rungs[r])
@@ -37,6 +39,19 @@ export function rank(
     }
     return { worstFirst: order.map((o) => o.unit), rungs, lost }
   })
+}
+
+/** Rungs, without those that save less than a thousandth of the time of the one above; the last stays. */
+function faster(rungs: readonly number[], msOf: (kept: number) => number): number[] {
+  const taken = [rungs[0]]
+  let last = msOf(rungs[0])
+  for (const kept of rungs.slice(1)) {
+    const ms = msOf(kept)
+    if (ms > 0.999 * last && kept !== rungs[rungs.length - 1]) continue
+    taken.push(kept)
+    last = ms
+  }
+  return taken
 }
 
 /** The units that go where each group stands on a rung. */

@@ -11,10 +11,16 @@ import {
 import type { VariantLimits } from '../limits.js'
 import { writeModel } from '../onnx/index.js'
 import { pruned } from '../surgery/index.js'
-import { ramOf } from './measure.js'
+import { p50Of, ramOf } from './measure.js'
 import { meetMemory } from './meet-memory.js'
 import type { Sizes } from './options.js'
 import { DEFAULTS, type Run } from './run.js'
+
+/** Room left below a limit on latency, so that measuring again stays within it. */
+const MARGIN = 0.04
+/** A candidate that uses this share of its limit on latency is good enough. */
+const ENOUGH = 0.85
+const ATTEMPTS = 4
 
 /** The limits of one variant, and what measuring taught of them. */
 export class Budgets {
@@ -26,20 +32,50 @@ export class Budgets {
   #tooMany = Number.POSITIVE_INFINITY
   /** What to aim at, so that files hold the limit. */
   #artifactBytes?: number
+  #latencyMs?: number
 
   /** @param file where candidates are written while they are measured */
   constructor(run: Run, asked: VariantLimits, file: string) {
     this.#run = run
     this.#limits = absolute(run, asked)
-    this.#expect = { artifactOverhead: overheadOf(run) }
+    this.#expect = { artifactOverhead: overheadOf(run), latency: run.latency }
+    this.#latencyMs = asked.latencyMs
     this.#artifactBytes = asked.artifactBytes
     this.#file = file
   }
 
-  /** The units to remove: every limit holds, that on memory as measured. @throws BUDGET_UNREACHABLE */
+  /** The units to remove: every limit holds, those on memory and latency as measured. @throws BUDGET_UNREACHABLE */
   async choose(variant: string): Promise<Allocation> {
+    const { latencyMs: limit } = this.#limits
+    if (limit === undefined) return this.#withMemory(variant)
+    let best: Allocation | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const found = await this.#withMemory(variant)
+      const ms = await this.#measuredMs(found, variant)
+      least = Math.min(least, ms)
+      const holds = ms <= limit * (1 - MARGIN)
+      if (holds && (!best || found.saliency > best.saliency)) best = found
+      if (holds && (ms >= ENOUGH * limit || found.bound !== 'latency')) break
+      this.#latencyMs = (found.costs.latency * limit * (1 - 1.5 * MARGIN)) / ms
+    }
+    if (best) return best
+    throw new BudgetUnreachable('latency', limit, least)
+  }
+
+  async #measuredMs(choice: Allocation, variant: string): Promise<number> {
+    const { subject, options, on, signal } = this.#run
+    on({ stage: 'measure', done: 0, total: 1, message: 'measuring the latency of a candidate', variant })
+    return p50Of(pruned(subject, choice.removed), this.#file, options.load?.shapes, signal)
+  }
+
+  async #withMemory(variant: string): Promise<Allocation> {
     const { subject, options, scores, points, on, signal } = this.#run
-    const { memoryBytes: budget, ...others } = { ...this.#limits, artifactBytes: this.#artifactBytes }
+    const { memoryBytes: budget, ...others } = {
+      ...this.#limits,
+      artifactBytes: this.#artifactBytes,
+      latencyMs: this.#latencyMs,
+    }
     const round = options.round ?? DEFAULTS.round
     if (budget === undefined)
       return allocate(subject.coupling, scores, others, { round, expect: this.#expect })
@@ -71,8 +107,10 @@ export class Budgets {
   }
 
   /** Whether what was made of a choice holds every limit as measured; if not, the next choice is smaller. */
-  hold(choice: Allocation, { measuredRamBytes, fileBytes }: Sizes): boolean {
-    const { memoryBytes = Number.POSITIVE_INFINITY, artifactBytes = Number.POSITIVE_INFINITY } = this.#limits
+  hold(choice: Allocation, { measuredRamBytes, fileBytes, p50Ms }: Sizes): boolean {
+    const none = Number.POSITIVE_INFINITY
+    const { memoryBytes = none, artifactBytes = none, latencyMs = none } = this.#limits
+    if (p50Ms > latencyMs) this.#latencyMs = (choice.costs.latency * latencyMs * (1 - 2 * MARGIN)) / p50Ms
     if (measuredRamBytes > memoryBytes) {
       const { predictedRamBytes: predicted } = choice.footprint
       this.#run.points.push({ predicted, measured: measuredRamBytes })
@@ -80,7 +118,7 @@ export class Budgets {
     }
     if (fileBytes > artifactBytes)
       this.#artifactBytes = (this.#artifactBytes ?? artifactBytes) - (fileBytes - artifactBytes)
-    return measuredRamBytes <= memoryBytes && fileBytes <= artifactBytes
+    return measuredRamBytes <= memoryBytes && fileBytes <= artifactBytes && p50Ms <= latencyMs
   }
 }
 
@@ -89,6 +127,7 @@ export function refuseUnreachable(run: Run, floorRamBytes: number): void {
   const least = floor(run.subject.coupling, {
     artifactOverhead: overheadOf(run),
     memory: () => floorRamBytes,
+    latency: run.latency,
   })
   for (const asked of run.options.variants) requireReachable(absolute(run, asked), least.costs)
 }

@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { requireLimits } from '../limits.js'
+import { requireLimits, requireProfile } from '../limits.js'
 import { denseResult } from './dense.js'
 import { makeFolder } from './folder.js'
+import { frontierOf } from './frontier.js'
+import { frontierPlot } from './frontier-plot.js'
 import type { FitOptions, FitResult, VariantResult } from './options.js'
 import { markdown } from './report.js'
 import { nameOf, type On, prepare, type Run } from './run.js'
@@ -12,7 +14,7 @@ import { variantResult } from './variant.js'
 /**
  * Fits one network to several budgets: ranks its units, thins it until every limit of a variant holds (memory by
  * measuring the candidate), fine-tunes with the dense network as teacher, keeps what does better on a tenth of the
- * data held out, and measures accuracy, memory and latency. Writes `NAME.onnx` for each variant, `report.json` and
+ * data held out, and measures accuracy, memory and latency. Writes `NAME.onnx` for each variant, `report.json`, `frontier.svg` and
  * `report.md` to the folder `out`.
  * @throws BUDGET_UNREACHABLE, DATA_SHARED, DATA_UNLABELLED, OPTION_INVALID, and what its parts throw; the signal's
  *   reason when aborted. Finished variants and what resuming needs stay in `out`; where there are none, no `out`.
@@ -20,6 +22,7 @@ import { variantResult } from './variant.js'
 export async function fit(options: FitOptions, on: On, signal?: AbortSignal): Promise<FitResult> {
   const started = performance.now()
   requireLimits(options.variants)
+  requireProfile(options.variants, options.profile)
   if (options.criterion) requireCriterion(options.criterion)
   const run = await prepare(options, on, signal)
   const leave = await makeFolder(options.out)
@@ -38,10 +41,12 @@ async function fitAll(run: Run, started: number): Promise<FitResult> {
     variants.push(run.ledger.variant(nameOf(options, limits)) ?? (await variantResult(run, limits)))
     await run.ledger.keepVariant(variants[variants.length - 1])
   }
-  const result = { dense, variants, seconds: (performance.now() - started) / 1000 }
+  const frontier = frontierOf(run)
+  const result = { dense, variants, frontier, seconds: (performance.now() - started) / 1000 }
   const report = markdown(result, options, run.criterion)
   await writeFile(join(options.out, 'report.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`)
   await writeFile(join(options.out, 'report.md'), report)
+  await writeFile(join(options.out, 'frontier.svg'), frontierPlot(frontier, variants))
   await run.ledger.close()
   return { ...result, report }
 }

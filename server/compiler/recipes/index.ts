@@ -1,5 +1,6 @@
 export { fit } from './fit.js'
 export type { DenseResult, FitOptions, FitResult, Progress, VariantResult } from './options.js'
+export { type ProfileOptions, type ProfileResult, profile } from './profile.js'
 export { type Amount, type PruneOptions, type PruneResult, prune } from './prune.js'
 export { nameOf } from './run.js'
 export { criterionNames } from './saliency.js'

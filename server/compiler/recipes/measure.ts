@@ -30,6 +30,18 @@ export async function ramOf(
   return Math.max(first.measuredRamBytes, rest.measuredRamBytes)
 }
 
+/** Writes the graph to `path` and gives the median time of a query, in ms. */
+export async function p50Of(
+  graph: Graph,
+  path: string,
+  shapes: Shapes,
+  signal?: AbortSignal,
+): Promise<number> {
+  await writeModelFile(graph, path)
+  const { p50Ms } = await measure(path, profiles.quick, { child: measuringChild, shapes, signal }, 1)
+  return p50Ms
+}
+
 /** Costs, memory and latency of the network in the file `path`. */
 export async function sizesOf(
   graph: Graph,

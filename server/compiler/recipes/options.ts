@@ -2,6 +2,7 @@ import type { MemoryMeasurement } from '@espalier/shared/measure/index.js'
 import type { LoadOptions } from '../data/index.js'
 import type { Resource, VariantLimits } from '../limits.js'
 import type { TrainOptions } from '../train/index.js'
+import type { FrontierPoint } from './frontier.js'
 
 export interface FitOptions {
   /** Path of the dense ONNX file. */
@@ -17,6 +18,8 @@ export interface FitOptions {
   /** One entry a variant. */
   readonly variants: readonly VariantLimits[]
   readonly load?: Pick<LoadOptions, 'mean' | 'std' | 'scale' | 'layout' | 'shapes'>
+  /** File of operator times that `espalier profile` wrote: what limits on latency are expected by. */
+  readonly profile?: string
   /** How units are ranked; `taylor` where data have labels, else `l1`. */
   readonly criterion?: string
   /** Dimensions stay multiples of it where they can; 8 by default. */
@@ -117,6 +120,8 @@ export interface VariantResult extends Sizes, Accuracy {
 export interface FitResult {
   readonly dense: DenseResult
   readonly variants: readonly VariantResult[]
+  /** What each budget of memory between floor and dense network would buy, by expectation. */
+  readonly frontier: readonly FrontierPoint[]
   readonly seconds: number
   /** For people, in Markdown. */
   readonly report: string

@@ -1,9 +1,10 @@
 import { formatBytes } from '@espalier/shared'
+import { frontierRows } from './frontier.js'
 import type { FitOptions, FitResult, VariantResult } from './options.js'
 
 /** What was done and what came of it, in Markdown: variants, what went where, accuracy by class, how to repeat it. */
 export function markdown(
-  { dense, variants, seconds }: Omit<FitResult, 'report'>,
+  { dense, variants, frontier, seconds }: Omit<FitResult, 'report'>,
   options: FitOptions,
   criterion: string,
 ): string {
@@ -72,6 +73,15 @@ export function markdown(
     ),
     '',
     ...stages(variants, head, row, percent),
+    '## What each further MB buys',
+    '',
+    ...head(['memory', 'saliency', 'MACs', 'parameters', 'saliency for a further MB']),
+    ...frontierRows(frontier).map(row),
+    '',
+    'Expected of this network, in memory alone and with the rounding of this run; saliency is 0 % at the floor.',
+    '',
+    '![What each budget buys](frontier.svg)',
+    '',
     '## What was kept',
     '',
     ...head(['group', 'dense', ...variants.map((v) => v.name)]),
@@ -175,6 +185,11 @@ function command(
       'artifact',
       variants.map((v) => v.artifactBytes),
     ),
+    ...given(
+      'latency',
+      variants.map((v) => v.latencyMs),
+    ),
+    ...given('profile', [rest.profile]),
     ...given('data', [data]),
     ...given('eval', [judge]),
     ...given('scale', [load.scale]),

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import type { LatencyModel } from '../budget/index.js'
 import {
   type Dataset,
   holdOut,
@@ -8,6 +9,7 @@ import {
   withPreprocess,
 } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
+import { latencyModel, readTimes } from '../latency/index.js'
 import type { VariantLimits } from '../limits.js'
 import { readModelFile } from '../onnx/index.js'
 import { type Evaluation, evaluate } from '../runtime/index.js'
@@ -38,6 +40,8 @@ export interface Run {
   readonly denseAnswers: Evaluation
   readonly scores: readonly Float64Array[]
   readonly points: Point[]
+  /** By the profile, where one is given. */
+  readonly latency?: LatencyModel
   readonly ledger: Ledger
   readonly on: On
   readonly signal?: AbortSignal
@@ -69,6 +73,9 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
     signal,
   })
   const ledger = await Ledger.open(options)
+  const latency = options.profile
+    ? latencyModel(await readTimes(options.profile), subject.coupling)
+    : undefined
   return {
     options,
     criterion,
@@ -79,6 +86,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
     denseAnswers,
     scores,
     points: [],
+    latency,
     ledger,
     on,
     signal,
@@ -133,7 +141,7 @@ export const scratch = ({ options }: Run) => join(options.out, `.candidate-${pro
 /** A variant's name: the network's, and its limits. */
 export function nameOf(
   { model, name = basename(model).replace(/\.onnx$/i, '') }: Pick<FitOptions, 'model' | 'name'>,
-  { memoryBytes, macs, params, artifactBytes }: VariantLimits,
+  { memoryBytes, macs, params, artifactBytes, latencyMs }: VariantLimits,
 ): string {
   const parts = name === '' ? [] : [name]
   const mega = (v: number) => `${+(v / 1e6).toPrecision(4)}MB`
@@ -141,6 +149,7 @@ export function nameOf(
   if (macs !== undefined) parts.push(`macs${+(macs * 100).toPrecision(4)}`)
   if (params !== undefined) parts.push(`params${+(params * 100).toPrecision(4)}`)
   if (artifactBytes !== undefined) parts.push(`artifact${mega(artifactBytes)}`)
+  if (latencyMs !== undefined) parts.push(`${+latencyMs.toPrecision(4)}ms`)
   return parts.join('-')
 }
 

@@ -76,6 +76,11 @@ t.test('fit writes variants that meet their limits, figures of them, and a repor
   t.equal(report, result.report)
   for (const part of ['## What was kept', '## Accuracy by class', 'espalier fit', variants[0].name])
     t.match(report, part)
+  const { frontier } = result
+  t.ok(frontier.length >= 5 && frontier[frontier.length - 1].saliency === 1)
+  t.ok(frontier.every((p, i) => i === 0 || p.memoryBytes > frontier[i - 1].memoryBytes))
+  t.match(report, /further MB[\s\S]*frontier\.svg/)
+  t.match(await readFile(join(options.out, 'frontier.svg'), 'utf8'), /^<svg[\s\S]*polyline[\s\S]*<\/svg>\n$/)
   const stages = new Set(seen.map((p) => p.stage))
   for (const stage of ['read', 'saliency', 'measure', 'train', 'evaluate']) t.ok(stages.has(stage), stage)
   t.same(
