@@ -18,6 +18,7 @@ interface Options extends DataOptions {
   readonly epochs: number
   readonly seed: number
   readonly round: number
+  readonly depth?: number
   readonly criterion?: string
   readonly lr?: number
   readonly optimizer?: string
@@ -47,6 +48,11 @@ export const command: Define = (c) => {
     .option('--epochs <n>', 'passes over the data to fine-tune; 0 leaves it out', count, 2)
     .option('--criterion <name>', 'how units are ranked (default: taylor with labels, else l1)')
     .option('--round <n>', 'keep multiples of so many channels where possible', count, 8)
+    .option(
+      '--depth <share>',
+      'keep at least this share of the residual branches (default: any may go)',
+      share,
+    )
     .option('--seed <n>', 'for everything that draws random numbers', count, 0)
     .option('--lr <rate>', 'peak learning rate', positive)
     .option('--optimizer <adam|sgd>', 'how weights are updated', optimizer)
@@ -57,7 +63,7 @@ export const command: Define = (c) => {
     .addHelpText(
       'after',
       `
-Removes channels until each budget holds, measured on this machine, then fine-tunes with the original as teacher.
+Removes channels and residual branches until each budget holds, measured on this machine, then fine-tunes with the original as teacher.
 The original given the same recipe is the reference: both accuracies are printed. With several kinds of limit
 each variant meets all of them. report.md in the folder says what was removed, and how to repeat it.
 
@@ -88,6 +94,7 @@ async function run(model: string, options: Options): Promise<void> {
       load: loadOptionsOf(options),
       criterion: options.criterion,
       round: options.round,
+      depth: options.depth,
       epochs: options.epochs,
       seed: options.seed,
       training: { lr, optimizer: optimizer as 'adam' | 'sgd' | undefined, batch, weightDecay, shift, flip },
@@ -131,7 +138,7 @@ function describe({ dense, variants, seconds }: FitResult, folder: string): stri
     ]),
     '',
     `The dense network given the same recipe: top-1 ${show.percent(dense.top1Reference) ?? '–'} on ${dense.n} samples.`,
-    `With one channel in every group it needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
+    `With one channel in every group and no residual branch it needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
     ...variants.flatMap((v) =>
       v.unused ? [`${v.name} uses less than 90 % of its budget: ${v.unused}.`] : [],
     ),

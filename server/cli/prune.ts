@@ -32,7 +32,11 @@ export const command: Define = (c) => {
     .argument('<model>', 'an ONNX file')
     .requiredOption('-o, --output <file>', 'where the pruned model goes')
     .option('--keep <share>', 'keep this share of the units of each group, for example 0.5', share)
-    .option('--depth <share>', 'with --keep, keep this share of the residual branches (default: all)', share)
+    .option(
+      '--depth <share>',
+      'keep this share of the residual branches (default: all with --keep, else as limits ask)',
+      share,
+    )
     .option('--macs <share>', 'keep this share of the multiply–accumulates', share)
     .option('--params <share>', 'keep this share of the parameters', share)
     .option('--memory <size>', 'keep the predicted memory below it, for example 4MB', size)
@@ -48,7 +52,7 @@ export const command: Define = (c) => {
     .addHelpText(
       'after',
       `
-Removes whole channels, neurons and heads, and residual branches where --depth says so: everything that a unit
+Removes whole channels, neurons and heads, and residual branches where --depth or a limit asks for it: everything that a unit
 touches goes with it, so that the pruned network computes exactly what the original computes with those weights at
 zero. Accuracy falls; --recover makes up for much of it in seconds, from unlabelled data, finetune for more.
 'espalier inspect MODEL' shows the groups, the branches (a layer of a transformer is two) and what cannot be pruned.

@@ -124,7 +124,7 @@ async function measure(name: Name, plan: Plan): Promise<Curve | undefined> {
     const rank = criterion === 'taylor' ? taylor : reconstruction
     const scores = await rank(subject.coupling, data)
     const whole = costWithout(subject.coupling, [])
-    const found = allocate(subject.coupling, scores, { macs: whole.macs / 2 })
+    const found = allocate(subject.coupling, scores, { macs: whole.macs / 2 }, { depth: 1 })
     kept.removed = units.flatMap((u, i) => (found.removed.has(u) ? [i] : []))
     kept.macs = found.footprint.macs / whole.macs
     kept.dense = (await evaluate(dense, test)).top1 ?? 0

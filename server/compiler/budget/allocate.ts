@@ -26,6 +26,8 @@ export interface Allocation extends Costed {
 export interface AllocateOptions {
   /** Dimensions stay multiples of it where they can; 8 by default. */
   readonly round?: number
+  /** At least this share of the blocks stays, the best; 0 by default. */
+  readonly depth?: number
   readonly expect?: Expectations
   /** Gives the floor where limits do not hold even there, instead of refusing them. */
   readonly orFloor?: boolean
@@ -42,12 +44,12 @@ interface Found {
   readonly lost: number
 }
 
-/** Groups with what is lost on every rung, and the limits that the dense network exceeds. */
+/** Groups and blocks with what is lost on every rung, and the limits that the dense network exceeds. */
 export function problemOf(
   coupling: Coupling,
   scores: readonly Float64Array[],
   limits: Limits,
-  { round = 8, expect = {} }: AllocateOptions = {},
+  { round = 8, depth = 0, expect = {} }: AllocateOptions = {},
 ) {
   const dense = costsWithout(coupling, [], expect)
   const asked = boundsOf(limits).filter(([resource, limit]) => dense.costs[resource] > limit)
@@ -59,8 +61,8 @@ export function problemOf(
     estimator.set(g, before)
     return latency
   }
-  const worth = worthOf(estimator, asked)
-  const ranked = rank(coupling, scores, worth, round, expect.latency && msOf)
+  const worth = worthOf(coupling, estimator, asked)
+  const ranked = rank(coupling, scores, worth, { round, depth, msOf: expect.latency && msOf })
   return { dense, asked, estimator, ranked }
 }
 
@@ -144,21 +146,21 @@ function givenBack(
   return now
 }
 
-/** The network with one unit in every group: the least that it can be brought to. */
+/** The network with one unit in every group and no block: the least that it can be brought to. */
 export function floor(coupling: Coupling, expect: Expectations = {}): Costed & Pick<Allocation, 'removed'> {
-  const removed = new Set(coupling.groups.flatMap((g) => g.units.slice(1)))
+  const removed = new Set([...coupling.groups.flatMap((g) => g.units.slice(1)), ...coupling.blocks])
   return { ...costsWithout(coupling, removed, expect), removed }
 }
 
 /**
- * What a group's unit is worth beside other groups' units: what it costs of the limits that are exceeded, as the half of
+ * What a group's unit, or a block, is worth beside others: what it costs of the limits that are exceeded, as the half of
  * the group shows. Scores have a mean of one in each group: they say which units of a group are worth more than others
  * of it.
  */
-function worthOf(estimator: Estimator, asked: Bounds): number[] {
+function worthOf({ groups }: Coupling, estimator: Estimator, asked: Bounds): number[] {
   const dense = estimator.prices()
   return estimator.kept.map((all, g) => {
-    const half = Math.max(1, all >> 1)
+    const half = g < groups.length ? Math.max(1, all >> 1) : 0
     estimator.set(g, half)
     const without = estimator.prices()
     estimator.set(g, all)

@@ -1,14 +1,8 @@
-import {
-  buffersOf,
-  type Coupling,
-  constants,
-  nodesThatRun,
-  predictRam,
-  type Shapes,
-} from '../analysis/index.js'
+import { type Coupling, predictRam, type Shapes } from '../analysis/index.js'
 import type { Node } from '../graph/index.js'
 import { opFor } from '../ops/index.js'
 import { artifactBytes, type Costs, costWithout, type Expectations } from './costs.js'
+import { type Frame, frameOf } from './frame.js'
 
 /** Prices of memory see a softer maximum: what is close to the peak counts too, since it is the next peak. */
 const SHARPNESS = 8
@@ -21,9 +15,9 @@ interface Thinned {
   /** Sizes before they are kept at one at least. */
   readonly raw: number[]
   elements: number
-  readonly bytesPerElement: number
-  readonly isParameter: boolean
-  readonly alive?: readonly [born: number, dies: number]
+  bytesPerElement: number
+  isParameter: boolean
+  alive?: readonly [born: number, dies: number]
 }
 
 /** What one group moves. */
@@ -34,8 +28,8 @@ interface Reach {
 }
 
 /**
- * What a network costs however many units each group keeps, brought up to date one group at a time: quick enough to ask
- * for every candidate. Each dimension is taken to shrink by as much as one unit of each group was seen to shrink it;
+ * What a network costs however many units each group keeps, and with or without each block, brought up to date one of
+ * them at a time: quick enough to ask for every candidate. The blocks stand behind the groups, and keep 1 or 0. Each dimension is taken to shrink by as much as one unit of each group was seen to shrink it;
  * where an index belongs to several groups at once that is approximate, and `costsWithout` has the last word.
  */
 export class Estimator {
@@ -48,26 +42,28 @@ export class Estimator {
   readonly #macsAt: Float64Array
   readonly #msAt: Float64Array
   readonly #ram: (predicted: number) => number
+  readonly #full: Shapes['dims']
+  readonly #frames = new Map<string, Frame>()
+  #frame: Frame
   #macs = 0
   #ms = 0
   #params = 0
   #weightBytes = 0
 
   constructor(coupling: Coupling, expect: Expectations = {}) {
-    const { graph, groups } = coupling
+    const { graph, groups, blocks } = coupling
     const full = coupling.dims([])
     this.#coupling = coupling
+    this.#full = full
     this.#expect = expect
-    this.kept = groups.map((g) => g.units.length)
-    this.#values = valuesOf(coupling, full)
+    this.kept = [...groups.map((g) => g.units.length), ...blocks.map(() => 1)]
+    this.#values = valuesOf(full)
     this.#reaches = reachesOf(coupling, full, this.#values)
     this.#live = new Float64Array(graph.nodes.length)
     this.#macsAt = new Float64Array(graph.nodes.length)
     this.#msAt = new Float64Array(graph.nodes.length)
-    for (const v of this.#values.values()) this.#count(v, v.elements)
-    graph.nodes.forEach((n, i) => {
-      this.#costNode(n, i)
-    })
+    this.#frame = this.#frameNow()
+    this.#enter(this.#frame)
     this.#ram = this.#calibrated()
   }
 
@@ -75,6 +71,10 @@ export class Estimator {
     const removed = this.kept[g] - kept
     if (removed === 0) return
     this.kept[g] = kept
+    if (g >= this.#coupling.groups.length) {
+      this.#enter(this.#frameNow())
+      return
+    }
     const { slopes, values, nodes } = this.#reaches[g]
     for (const [v, axis, perUnit] of slopes) {
       v.raw[axis] -= perUnit * removed
@@ -107,10 +107,10 @@ export class Estimator {
   }
 
   #costsAt(peakElements: number): Costs {
-    const { graph, shapes } = this.#coupling
+    const { shapes } = this.#coupling
     const peakBytes = (4 * peakElements) / shapes.batch
     const cost = { macs: this.#macs / shapes.batch, params: this.#params, weightBytes: this.#weightBytes }
-    const predictedRamBytes = this.#ram(predictRam(cost.weightBytes, peakBytes, nodesThatRun(graph)))
+    const predictedRamBytes = this.#ram(predictRam(cost.weightBytes, peakBytes, this.#frame.nodesThatRun))
     const footprint = { ...cost, peakActivationBytes: peakBytes, predictedRamBytes }
     return {
       memory: this.#expect.memory?.(footprint) ?? predictedRamBytes,
@@ -123,17 +123,17 @@ export class Estimator {
 
   /** What can be followed step by step, so that it agrees with the prediction of the network and of its floor. */
   #calibrated(): (predicted: number) => number {
-    const { graph, groups, shapes } = this.#coupling
+    const { groups, blocks, shapes } = this.#coupling
     const followed = () => {
       const peak = this.#live.reduce((a, b) => Math.max(a, b), 0)
-      return predictRam(this.#weightBytes, (4 * peak) / shapes.batch, nodesThatRun(graph))
+      return predictRam(this.#weightBytes, (4 * peak) / shapes.batch, this.#frame.nodesThatRun)
     }
     const most = { followed: followed(), predicted: costWithout(this.#coupling, []).predictedRamBytes }
     const kept = [...this.kept]
     kept.forEach((_, g) => {
-      this.set(g, 1)
+      this.set(g, g < groups.length ? 1 : 0)
     })
-    const gone = groups.flatMap((g) => g.units.slice(1))
+    const gone = [...groups.flatMap((g) => g.units.slice(1)), ...blocks]
     const least = { followed: followed(), predicted: costWithout(this.#coupling, gone).predictedRamBytes }
     kept.forEach((k, g) => {
       this.set(g, k)
@@ -145,6 +145,32 @@ export class Estimator {
     return (x) => least.predicted + slope * (x - least.followed)
   }
 
+  #frameNow(): Frame {
+    const { groups, blocks } = this.#coupling
+    const gone = blocks.filter((_, b) => this.kept[groups.length + b] === 0)
+    const key = gone.map((b) => b.id).join()
+    const known = this.#frames.get(key) ?? frameOf(this.#coupling.without(gone), this.#full)
+    this.#frames.set(key, known)
+    return known
+  }
+
+  /** Counts everything anew for other blocks. */
+  #enter(frame: Frame): void {
+    this.#frame = frame
+    this.#macs = this.#ms = this.#params = this.#weightBytes = 0
+    for (const counted of [this.#live, this.#macsAt, this.#msAt]) counted.fill(0)
+    for (const [name, v] of this.#values) {
+      const t = frame.weights.get(name)
+      v.bytesPerElement = t?.data.BYTES_PER_ELEMENT ?? 0
+      v.isParameter = t !== undefined && floating.has(t.dtype)
+      v.alive = frame.alive.get(name)
+      this.#count(v, v.elements)
+    }
+    this.#coupling.graph.nodes.forEach((n, i) => {
+      this.#costNode(n, i)
+    })
+  }
+
   #count(v: Thinned, more: number): void {
     this.#weightBytes += more * v.bytesPerElement
     if (v.isParameter) this.#params += more
@@ -152,6 +178,7 @@ export class Estimator {
   }
 
   #costNode(n: Node, i: number): void {
+    if (!this.#frame.made.has(n.outputs[0])) return
     const dims = (name: string | undefined): readonly number[] =>
       (name ? this.#values.get(name) : undefined)?.dims ?? []
     const macs =
@@ -168,23 +195,18 @@ export class Estimator {
   }
 }
 
-function valuesOf(coupling: Coupling, full: Shapes['dims']): Map<string, Thinned> {
-  const { graph } = coupling
-  const weights = distinctConstants(coupling)
-  const alive = new Map(buffersOf(graph, full).map((b) => [b.value, [b.born, b.dies] as const]))
+function valuesOf(full: Shapes['dims']): Map<string, Thinned> {
   return new Map(
-    [...full].map(([name, dims]) => {
-      const t = weights.get(name)
-      const value = {
+    [...full].map(([name, dims]) => [
+      name,
+      {
         dims: [...dims],
         raw: [...dims],
         elements: product(dims),
-        bytesPerElement: t?.data.BYTES_PER_ELEMENT ?? 0,
-        isParameter: t !== undefined && floating.has(t.dtype),
-        alive: alive.get(name),
-      }
-      return [name, value]
-    }),
+        bytesPerElement: 0,
+        isParameter: false,
+      },
+    ]),
   )
 }
 
@@ -212,18 +234,6 @@ function reachesOf(
     }
     return { slopes, values: [...new Set(slopes.map(([v]) => v))], nodes: [...nodes] }
   })
-}
-
-/** Constants that are read; of copies that consumers of one constant were given, the first. */
-function distinctConstants({ graph }: Coupling) {
-  const seen = new Set<object>()
-  return new Map(
-    [...constants(graph)].filter(([name, t]) => {
-      if (seen.has(t) || graph.uses(name) === 0) return false
-      seen.add(t)
-      return true
-    }),
-  )
 }
 
 function softMaximum(values: Float64Array): number {

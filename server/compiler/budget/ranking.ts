@@ -1,7 +1,7 @@
 import type { Coupling, Unit } from '../analysis/index.js'
 import { ladder } from './ladder.js'
 
-/** A group's units in the order in which they go, and what is lost on the way. */
+/** The units of a group, or a block alone, in the order in which they go, and what is lost on the way. */
 export interface Ranked {
   readonly worstFirst: readonly Unit[]
   /** How many units may be kept, most first. */
@@ -10,22 +10,29 @@ export interface Ranked {
   readonly lost: readonly number[]
 }
 
+interface RankOptions {
+  /** Dimensions stay multiples of it where they can; see `ladder`. */
+  readonly round: number
+  /** Share of the blocks that stays, the best. */
+  readonly depth: number
+  /** Latency with so many units in one group: counts that are no faster than the next larger one are left out. */
+  readonly msOf?: (g: number, kept: number) => number
+}
+
 /**
- * Every group's units by their saliency. A step down weighs what its units are worth, and the more the fewer are left
- * of the group (as in a logarithm: the first half of a layer costs less than the second).
- * @param scores by group, in the order of its units
- * @param worth of a whole group against the others, by group
- * @param round dimensions stay multiples of it where they can; see `ladder`
- * @param msOf latency with so many units in one group: counts that are no faster than the next larger one are left out
+ * Every group's units by their saliency, and the blocks, each for itself. A step down weighs what its units are worth,
+ * and the more the fewer are left of the group (as in a logarithm: the first half of a layer costs less than the second).
+ * A block alone is worth its score times what it saves; it weighs the more the fewer are left once worse ones went.
+ * @param scores by group, in the order of its units, and of the blocks
+ * @param worth of a group's unit, and of a block, against the others: by what they save
  */
 export function rank(
   coupling: Coupling,
   scores: readonly Float64Array[],
   worth: readonly number[],
-  round: number,
-  msOf?: (g: number, kept: number) => number,
+  { round, depth, msOf }: RankOptions,
 ): Ranked[] {
-  return coupling.groups.map((group, g) => {
+  const groups = coupling.groups.map((group, g): Ranked => {
     const n = group.units.length
     const order = group.units
       .map((unit, i) => ({ unit, score: scores[g][i] }))
@@ -38,6 +45,24 @@ export function rank(
       lost.push(lost[r - 1] + ((sum + Number.EPSILON) * worth[g] * n) / rungs[r])
     }
     return { worstFirst: order.map((o) => o.unit), rungs, lost }
+  })
+  return [...groups, ...rankBlocks(coupling, scores[groups.length], worth.slice(groups.length), depth)]
+}
+
+function rankBlocks(
+  { blocks }: Coupling,
+  scores: Float64Array,
+  worth: readonly number[],
+  depth: number,
+): Ranked[] {
+  const worstFirst = [...blocks.keys()].sort((a, b) => scores[a] - scores[b])
+  const stay = new Set(worstFirst.slice(blocks.length - Math.ceil(depth * blocks.length - 1e-9)))
+  return blocks.map((block, b) => {
+    const n = blocks.length
+    const lost = ((scores[b] + Number.EPSILON) * worth[b] * n) / (n - worstFirst.indexOf(b))
+    return stay.has(b)
+      ? { worstFirst: [block], rungs: [1], lost: [0] }
+      : { worstFirst: [block], rungs: [1, 0], lost: [0, lost] }
   })
 }
 

@@ -78,18 +78,27 @@ class Climber {
 
   /** Goes down, cheapest step first, until every limit holds. @returns false if they do not at the floor */
   descend(weights: readonly number[]): boolean {
-    let exceeded: readonly (readonly [Resource, number])[] = []
+    let exceeded: readonly (readonly [resource: Resource, weight: number, excess: number])[] = []
     let now: Costs = this.#dense
     const look = () => {
       const costs = this.estimator.costs()
       now = this.estimator.prices()
       exceeded = this.bounds.flatMap(([resource, limit], i) =>
         costs[resource] > limit
-          ? [[resource, weights[i] / Math.max(1e-12, this.#dense[resource] - limit)] as const]
+          ? [
+              [
+                resource,
+                weights[i] / Math.max(1e-12, this.#dense[resource] - limit),
+                costs[resource] - limit,
+              ] as const,
+            ]
           : [],
       )
     }
-    /** Saliency lost for each share of the excess saved, were group `g` to go down a rung; infinite at its floor. */
+    /**
+     * Saliency lost for each share of the excess saved, were group `g` to go down a rung; infinite at its floor. What
+     * is saved beyond the excess counts for nothing: a block may be far more than is needed.
+     */
     const price = (g: number): number => {
       const { rungs, lost } = this.ranked[g]
       const rung = this.at[g]
@@ -97,7 +106,10 @@ class Climber {
       this.estimator.set(g, rungs[rung + 1])
       const then = this.estimator.prices()
       this.estimator.set(g, rungs[rung])
-      const saved = exceeded.reduce((sum, [r, weight]) => sum + weight * (now[r] - then[r]), 0)
+      const saved = exceeded.reduce(
+        (sum, [r, weight, excess]) => sum + weight * Math.min(excess, now[r] - then[r]),
+        0,
+      )
       return (lost[rung + 1] - lost[rung]) / Math.max(saved, 1e-15)
     }
     look()

@@ -76,9 +76,9 @@ export class Budgets {
       artifactBytes: this.#artifactBytes,
       latencyMs: this.#latencyMs,
     }
-    const round = options.round ?? DEFAULTS.round
+    const { depth, round = DEFAULTS.round } = options
     if (budget === undefined)
-      return allocate(subject.coupling, scores, others, { round, expect: this.#expect })
+      return allocate(subject.coupling, scores, others, { round, depth, expect: this.#expect })
     const whole = costWithout(subject.coupling, [])
     let tried = 0
     const found = await meetMemory({
@@ -92,7 +92,7 @@ export class Budgets {
           subject.coupling,
           scores,
           { ...others, memoryBytes },
-          { round, expect, orFloor: true },
+          { round, depth, expect, orFloor: true },
         )
       },
       measure: (candidate) => {

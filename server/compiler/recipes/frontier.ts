@@ -26,7 +26,7 @@ export function frontierOf({ subject: { coupling }, scores, points, options }: R
       coupling,
       scores,
       { memoryBytes },
-      { round: options.round ?? DEFAULTS.round, expect: { memory }, orFloor: true },
+      { round: options.round ?? DEFAULTS.round, depth: options.depth, expect: { memory }, orFloor: true },
     )
     const point = {
       memoryBytes: Math.round(memory(footprint)),

@@ -24,6 +24,8 @@ export interface FitOptions {
   readonly criterion?: string
   /** Dimensions stay multiples of it where they can; 8 by default. */
   readonly round?: number
+  /** At least this share of the residual branches stays; 0 by default. */
+  readonly depth?: number
   /** Passes over the data when fine-tuning; 2 by default, 0 leaves it out. */
   readonly epochs?: number
   /** Further options of fine-tuning. */
@@ -66,7 +68,7 @@ export interface Sizes {
 export interface DenseResult extends Sizes, Accuracy {
   /** The dense network given the same recipe, data and seed: the reference of every variant's accuracy. */
   readonly top1Reference: number | null
-  /** Memory of the same network with one channel in every group, measured. */
+  /** Memory of the same network with one channel in every group and no residual branch, measured. */
   readonly floorRamBytes: number
 }
 
@@ -94,6 +96,11 @@ export interface RepairResult {
   readonly seconds: number
 }
 
+export interface BlockResult {
+  readonly label: string
+  readonly kept: boolean
+}
+
 export interface VariantResult extends Sizes, Accuracy {
   readonly name: string
   readonly file: string
@@ -111,6 +118,8 @@ export interface VariantResult extends Sizes, Accuracy {
   /** Share of samples answered as the dense network answers them. */
   readonly agreement: number
   readonly groups: readonly GroupResult[]
+  /** Residual branches, and whether they are in the variant. */
+  readonly blocks: readonly BlockResult[]
   /** Where measured memory is below 90 % of its budget: why it could not be used. */
   readonly unused?: string
   /** What was done, in words. */

@@ -17,6 +17,7 @@ import {
   pruned,
   verifyShapes,
 } from '../surgery/index.js'
+import { keptUnits } from './kept.js'
 import { type CriterionName, saliency } from './saliency.js'
 
 /** How much stays: a share of the units of each group, or what all limits leave that are given. */
@@ -31,7 +32,7 @@ export interface PruneOptions extends Amount {
   readonly data?: Dataset
   /** Repairs what is left from the data, without labels; see `recover`. */
   readonly recover?: boolean
-  /** Share of the residual branches that stays: 1 by default with `keep`; otherwise at least so many, 0 by default. */
+  /** With `keep`, the share of residual branches that stays, 1 by default; with limits the least, 0 by default. */
   readonly depth?: number
   /** Channel counts in multiples of it; 1 by default with `keep`, otherwise 8. */
   readonly round?: number
@@ -107,12 +108,14 @@ export async function prune(
           }),
         )
       : undefined
-  const units = groups.reduce((n, g) => n + g.units.length, 0)
   const { graph: repaired, ...recovered } = recovery ?? { graph }
   return {
     graph: repaired,
     plan: planOf(subject, removed),
-    units: { before: units, after: units - (removed.size - gone.length) },
+    units: {
+      before: groups.reduce((n, g) => n + g.units.length, 0),
+      after: keptUnits(subject.coupling, removed).reduce((n, kept) => n + kept, 0),
+    },
     blocks: { before: blocks.length, gone: gone.map((b) => b.label) },
     before: footprintOf(original, shapes.dims, shapes),
     after: footprintOf(graph, real.dims, shapes),
@@ -158,7 +161,7 @@ function choose(
       coupling,
       scores,
       { ...limits, artifactBytes: aimed },
-      { round, expect: { artifactOverhead } },
+      { round, depth, expect: { artifactOverhead } },
     )
     if (artifactBytes === undefined || aimed === undefined) return found
     const excess = writeModel(pruned(subject, found.removed)).length - artifactBytes

@@ -67,7 +67,7 @@ export function markdown(
     `The reference, the dense network given the same recipe: top-1 ${percent(dense.top1Reference)}.`,
     `Accuracy on ${dense.n} samples of ${options.eval ?? `what was held out of ${options.data}`}.`,
     `Memory is what the model adds to the runtime's base, the largest of five fresh processes. With one channel in`,
-    `every group this network needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
+    `every group and no residual branch this network needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
     ...variants.flatMap((v) =>
       v.unused ? [`${v.name} uses less than 90 % of its budget: ${v.unused}.`] : [],
     ),
@@ -87,6 +87,13 @@ export function markdown(
     ...head(['group', 'dense', ...variants.map((v) => v.name)]),
     ...(variants[0]?.groups ?? []).map((g, i) =>
       row([g.label, g.of, ...variants.map((v) => v.groups[i].kept)]),
+    ),
+    ...(variants[0]?.blocks ?? []).map((b, i) =>
+      row([
+        `residual branch into ${b.label}`,
+        'there',
+        ...variants.map((v) => (v.blocks[i].kept ? 'kept' : 'gone')),
+      ]),
     ),
     '',
     ...byClass(dense.classes, variants, head, row, percent),
@@ -202,6 +209,7 @@ function command(
     ),
     ...given('criterion', [criterion]),
     ...given('round', [rest.round]),
+    ...given('depth', [rest.depth]),
     ...given('epochs', [rest.epochs]),
     ...given('seed', [rest.seed]),
     ...given('lr', [lr]),

@@ -6,6 +6,7 @@ import { writeModelFile } from '../onnx/index.js'
 import { agreement, evaluate } from '../runtime/index.js'
 import { pruned, verifyShapes } from '../surgery/index.js'
 import { Budgets } from './budgets.js'
+import { keptUnits } from './kept.js'
 import { sizesOf } from './measure.js'
 import { corrected } from './meet-memory.js'
 import type { RepairResult, VariantResult } from './options.js'
@@ -41,6 +42,7 @@ export async function variantResult(run: Run, asked: VariantLimits): Promise<Var
       // Measured again it may be larger: take more away, and do not try that much again.
       if (!budgets.hold(found, sizes)) continue
       await rename(temporary, path)
+      const kept = keptUnits(coupling, found.removed)
       const budget = asked.memoryBytes
       const used = budget === undefined ? 1 : sizes.measuredRamBytes / budget
       return {
@@ -56,11 +58,8 @@ export async function variantResult(run: Run, asked: VariantLimits): Promise<Var
         top1Pruned: repair.top1Pruned,
         repair,
         agreement: agreement(answers, denseAnswers),
-        groups: coupling.groups.map(({ label, units }) => ({
-          label,
-          kept: units.filter((u) => !found.removed.has(u)).length,
-          of: units.length,
-        })),
+        groups: coupling.groups.map(({ label, units }, g) => ({ label, kept: kept[g], of: units.length })),
+        blocks: coupling.blocks.map((b) => ({ label: b.label, kept: !found.removed.has(b) })),
         ...(used < 0.9 && { unused: whyUnused(found.bound) }),
         recipe: describeRecipe(run, found.round, repair, better),
       }
