@@ -10,7 +10,7 @@ import {
   requireReachable,
 } from './costs.js'
 import { Estimator } from './estimate.js'
-import { floorOf, lostAt, type Ranked, rank, removedAt } from './ranking.js'
+import { floorOf, lostAt, meanOf, type Ranked, rank, removedAt, type Worth } from './ranking.js'
 import { type Standing, search } from './search.js'
 
 export interface Allocation extends Costed {
@@ -61,7 +61,7 @@ export function problemOf(
     estimator.set(g, before)
     return latency
   }
-  const worth = worthOf(coupling, estimator, asked)
+  const worth = worthOf(coupling, estimator, asked, scores)
   const ranked = rank(coupling, scores, worth, { round, depth, msOf: expect.latency && msOf })
   return { dense, asked, estimator, ranked }
 }
@@ -153,13 +153,20 @@ export function floor(coupling: Coupling, expect: Expectations = {}): Costed & P
 }
 
 /**
- * What a group's unit, or a block, is worth beside others: what it costs of the limits that are exceeded, as the half of
- * the group shows. Scores have a mean of one in each group: they say which units of a group are worth more than others
- * of it.
+ * What units of different groups, and blocks, are worth. Where every group's scores have a mean of one they say nothing
+ * of that, and a unit is worth what it costs of the limits that are exceeded, as the half of its group shows, so that
+ * groups shrink alike. Otherwise it is the geometric mean of that and of what its group's mean says, each as a share of
+ * all: by the scores alone (Molchanov et al. 2019) whole layers are lost at small budgets, by the costs alone what the
+ * scores know is. Blocks are worth what they cost.
  */
-function worthOf({ groups }: Coupling, estimator: Estimator, asked: Bounds): number[] {
+function worthOf(
+  { groups }: Coupling,
+  estimator: Estimator,
+  asked: Bounds,
+  scores: readonly Float64Array[],
+): Worth {
   const dense = estimator.prices()
-  return estimator.kept.map((all, g) => {
+  const costs = estimator.kept.map((all, g) => {
     const half = g < groups.length ? Math.max(1, all >> 1) : 0
     estimator.set(g, half)
     const without = estimator.prices()
@@ -167,4 +174,11 @@ function worthOf({ groups }: Coupling, estimator: Estimator, asked: Bounds): num
     const saved = asked.map(([r]) => Math.max(0, dense[r] - without[r]) / dense[r] / Math.max(1, all - half))
     return saved.reduce((sum, s) => sum + s, 0) / asked.length
   })
+  const means = groups.map((_, g) => meanOf(scores[g]))
+  if (means.every((m) => Math.abs(m - 1) < 1e-6)) return { units: costs, rising: true }
+  const sum = (values: readonly number[]) => values.reduce((total, v) => total + v, 0)
+  const [allCosts, allMeans] = [sum(costs.slice(0, groups.length)), sum(means)]
+  const share = (c: number, g: number) =>
+    g < groups.length ? Math.sqrt((c / allCosts) * (means[g] / allMeans)) : c / allCosts
+  return { units: costs.map(share), rising: false }
 }

@@ -19,34 +19,42 @@ interface RankOptions {
   readonly msOf?: (g: number, kept: number) => number
 }
 
+/** What groups and blocks are worth against each other. */
+export interface Worth {
+  /** Of a unit of average score, by group; then of each block. */
+  readonly units: readonly number[]
+  /** Whether a unit weighs the more the fewer are left of its group, as in a logarithm: where scores do not say so. */
+  readonly rising: boolean
+}
+
 /**
- * Every group's units by their saliency, and the blocks, each for itself. A step down weighs what its units are worth,
- * and the more the fewer are left of the group (as in a logarithm: the first half of a layer costs less than the second).
+ * Every group's units by their saliency, and the blocks, each for itself. A step down weighs what its units are worth.
  * A block alone is worth its score times what it saves; it weighs the more the fewer are left once worse ones went.
  * @param scores by group, in the order of its units, and of the blocks
- * @param worth of a group's unit, and of a block, against the others: by what they save
  */
 export function rank(
   coupling: Coupling,
   scores: readonly Float64Array[],
-  worth: readonly number[],
+  worth: Worth,
   { round, depth, msOf }: RankOptions,
 ): Ranked[] {
   const groups = coupling.groups.map((group, g): Ranked => {
     const n = group.units.length
+    const mean = meanOf(scores[g])
     const order = group.units
-      .map((unit, i) => ({ unit, score: scores[g][i] }))
+      .map((unit, i) => ({ unit, score: mean > 0 ? scores[g][i] / mean : 1 }))
       .sort((a, b) => a.score - b.score)
     const rungs = msOf ? faster(ladder(group, round), (kept) => msOf(g, kept)) : ladder(group, round)
     const lost = [0]
     for (let r = 1; r < rungs.length; r++) {
       const step = order.slice(n - rungs[r - 1], n - rungs[r])
       const sum = step.reduce((total, { score }) => total + score, 0)
-      lost.push(lost[r - 1] + ((sum + Number.EPSILON) * worth[g] * n) / rungs[r])
+      const fewer = worth.rising ? n / rungs[r] : 1
+      lost.push(lost[r - 1] + (sum + Number.EPSILON) * worth.units[g] * fewer)
     }
     return { worstFirst: order.map((o) => o.unit), rungs, lost }
   })
-  return [...groups, ...rankBlocks(coupling, scores[groups.length], worth.slice(groups.length), depth)]
+  return [...groups, ...rankBlocks(coupling, scores[groups.length], worth.units.slice(groups.length), depth)]
 }
 
 function rankBlocks(
@@ -78,6 +86,10 @@ function faster(rungs: readonly number[], msOf: (kept: number) => number): numbe
   }
   return taken
 }
+
+/** The mean of scores; none have none. */
+export const meanOf = (scores: Float64Array): number =>
+  scores.reduce((sum, v) => sum + v, 0) / Math.max(1, scores.length)
 
 /** The units that go where each group stands on a rung. */
 export const removedAt = (ranked: readonly Ranked[], at: readonly number[]): Set<Unit> =>

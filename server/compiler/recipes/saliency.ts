@@ -39,5 +39,7 @@ export async function saliency(
       'OPTION_INVALID',
       `--criterion ${name} looks at ${name === 'taylor' ? 'labelled data' : 'data'}: give --data`,
     )
-  return name === 'taylor' ? taylor(coupling, data) : reconstruction(coupling, data, { seed })
+  return name === 'taylor'
+    ? taylor(coupling, data, { across: true })
+    : reconstruction(coupling, data, { seed })
 }

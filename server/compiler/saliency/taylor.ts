@@ -11,6 +11,11 @@ export interface TaylorOptions {
   readonly samples?: number
   /** Samples a gradient; 32 by default. */
   readonly batch?: number
+  /**
+   * Squares what a batch says instead of taking its absolute value, and leaves the scale: then a group's mean says what
+   * it is worth against others, as the paper compares them.
+   */
+  readonly across?: boolean
 }
 
 /**
@@ -21,13 +26,13 @@ export interface TaylorOptions {
  * parameters). The absolute value is taken of each batch and averaged over batches. BatchNormalization uses the
  * file's statistics. A block is worth what the outputs of its branch are, each taken by itself: for the weights w that
  * make one output of its last layer, Σ w · ∂L/∂w is Σ b · ∂L/∂b over that output.
- * @returns as a Criterion does: one array a group and one for the blocks, their means one
+ * @returns as a Criterion does: one array a group and one for the blocks, their means one (but see `across`)
  * @throws DATA_UNLABELLED, and what training throws for networks that cannot be differentiated
  */
 export async function taylor(
   coupling: Coupling,
   data: Samples,
-  { samples = 1024, batch = 32 }: TaylorOptions = {},
+  { samples = 1024, batch = 32, across = false }: TaylorOptions = {},
 ): Promise<Float64Array[]> {
   if (!data.labels)
     throw new EspalierError(
@@ -42,6 +47,7 @@ export async function taylor(
   const blocks = new Float64Array(ends.length)
   const tensors = new Set(wanted.flat(2).map((s) => s.tensor))
   const trained = new Set<string>()
+  const said = across ? (change: number) => change ** 2 : Math.abs
   for await (const gradients of gradientBatches(graph, data, { samples, batch })) {
     for (const name of gradients.keys()) trained.add(name)
     const products = new Map<string, Float64Array[]>()
@@ -56,7 +62,7 @@ export async function taylor(
     }
     for (const [g, units] of wanted.entries())
       for (const [u, slices] of units.entries())
-        scores[g][u] += Math.abs(slices.reduce((sum, s) => sum + change(s), 0))
+        scores[g][u] += said(slices.reduce((sum, s) => sum + change(s), 0))
     const along = ({ tensor, axis }: Ends[number][number]) => {
       const [weight, gradient] = [graph.constant(tensor), gradients.get(tensor)]
       return weight && gradient ? [sumsAlong(weight, axis, (w, i) => w * gradient[i])] : []
@@ -66,7 +72,7 @@ export async function taylor(
         blocks[b] += added(part.flatMap(along)).reduce((sum, change) => sum + Math.abs(change), 0)
   }
   const isKnown = ends.map((parts) => parts.flat().some(({ tensor }) => trained.has(tensor)))
-  return [...scores.map(normalised), normalisedWhere(blocks, isKnown)]
+  return [...(across ? scores : scores.map(normalised)), normalisedWhere(blocks, isKnown)]
 }
 
 /** Those that no gradient reaches are worth as much as the others on average. */

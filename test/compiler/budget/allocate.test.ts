@@ -76,6 +76,15 @@ t.test('the result says which limit bound', async (t) => {
   t.equal(allocate(coupling, scores, {}).removed.size, 0)
 })
 
+t.test('scores that compare across groups move what goes to the group that is worth less', async (t) => {
+  const kept = (weights: readonly number[]) => {
+    const scaled = scores.map((s, g) => s.map((v) => v * (weights[g] ?? 1)))
+    return count(allocate(coupling, scaled, { macs: whole.macs / 2 }, { round: 1 }).removed)
+  }
+  const [first, second] = [kept([9, 0.5]), kept([0.5, 9])]
+  t.ok(first[0] > second[0] && first[1] < second[1], `${first} and ${second}`)
+})
+
 t.test('within a group the units of least saliency go first, and both groups give', async (t) => {
   const { removed } = allocate(coupling, scores, { macs: whole.macs / 3 }, { round: 1 })
   coupling.groups.forEach((group, g) => {
