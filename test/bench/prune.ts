@@ -30,7 +30,7 @@ export default async function benchPrune(options: Readonly<Record<string, string
     const shapes = singles((await captureShapes(dense)).inputs)
     for (const round of rounds) {
       const { graph, before, after, seconds } = await prune(dense, { macs, round, criterion, shapes })
-      const [denseMs, prunedMs] = await medians(dense, graph, shapes, runs)
+      const [denseMs, prunedMs] = await medians([dense, graph], shapes, runs)
       rows.push({
         model: basename(model),
         round,
@@ -47,13 +47,18 @@ export default async function benchPrune(options: Readonly<Record<string, string
 }
 
 /** One sample at a time, as devices run. */
-const singles = (inputs: InputShapes): InputShapes =>
+export const singles = (inputs: InputShapes): InputShapes =>
   Object.fromEntries(Object.entries(inputs).map(([name, dims]) => [name, [1, ...dims.slice(1)]]))
 
-async function medians(a: Graph, b: Graph, shapes: InputShapes, runs: number): Promise<number[]> {
-  const sessions = [await openSession(a), await openSession(b)]
-  const feeds = Object.fromEntries(a.inputs.map((v) => [v.name, sampleInput(v, shapes[v.name])]))
-  const times: number[][] = [[], []]
+/** Median milliseconds of single queries of networks with the same inputs, run in turns. */
+export async function medians(
+  graphs: readonly Graph[],
+  shapes: InputShapes,
+  runs: number,
+): Promise<number[]> {
+  const sessions = await Promise.all(graphs.map((g) => openSession(g)))
+  const feeds = Object.fromEntries(graphs[0].inputs.map((v) => [v.name, sampleInput(v, shapes[v.name])]))
+  const times: number[][] = graphs.map(() => [])
   for (let k = 0; k < runs + 20; k++) {
     for (const [i, session] of sessions.entries()) {
       const start = performance.now()
