@@ -117,7 +117,9 @@ const reason = (cause: unknown) => asEspalierError(cause).message.replace(/\s+/g
 function unloadable(graph: Graph | undefined, cause: unknown): EspalierError {
   const message = reason(cause)
   const named = graph?.nodes.find(
-    (n) => message.includes(`${n.domain}:${n.op}(`) || new RegExp(`for ${n.op}[( ]`).test(message),
+    (n) =>
+      message.includes(`${n.domain}:${n.op}(`) ||
+      ['(', ' '].some((end) => message.includes(`for ${n.op}${end}`)),
   )
   const what = named
     ? `operator ${named.domain ? `${named.domain}.` : ''}${named.op} of node '${named.name}' is not one that onnxruntime can load`
