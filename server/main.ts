@@ -76,8 +76,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
       : new EmbeddedBroker({
           ...{ host, port: config.mqttPort, insecureLan: config.insecureLan, log },
           secure: tls && { ...tls, port: config.mqttsPort, name },
-          authenticate: (device, password) => fleet.authenticate(device, password),
-          admitsClaim: (token) => fleet.admitsClaim(token),
+          authenticate: (device, password) => fleet.admission.authenticate(device, password),
+          admitsClaim: (token) => fleet.admission.admitsClaim(token),
         })
     const catalogues = new Catalogues({ db, broker, key, artifacts, offers: offersOf(variants) })
     const reports = new ReportStore(db, events)
@@ -102,6 +102,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const app = await buildApp({
       parts: {
         ...{ db, models, datasets, variants, compilations, artifacts, events, fleet, boards, heartbeatMs },
+        admission: fleet.admission,
         telemetry: new Telemetry(db),
         metrics: metricsOf(db),
         ready: () => void db.prepare('SELECT 1').get(),

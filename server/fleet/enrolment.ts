@@ -14,6 +14,7 @@ import type { Broker, Logger } from '../broker/index.js'
 import type { Database } from '../store/index.js'
 import { newPassword } from './credentials.js'
 import type { Devices } from './devices.js'
+import type { Groups } from './groups.js'
 import type { EnrolmentTokens, Grant } from './tokens.js'
 
 export interface EnrolmentOptions {
@@ -23,8 +24,8 @@ export interface EnrolmentOptions {
   readonly tokens: EnrolmentTokens
   readonly devices: Devices
   readonly now: () => number
-  /** A device is there, or has new hardware: it joins the group. */
-  readonly onEnrolled: (device: string, group: string | null) => void
+  readonly groups: Groups
+  readonly onAdmitted: (device: string, groups: readonly string[]) => void
 }
 
 /**
@@ -53,7 +54,7 @@ export class Enrolment {
   }
 
   #enrol(claim: string, request: EnrolRequest): NonNullable<EnrolResponse['credential']> {
-    const { db, tokens, log, now } = this.#o
+    const { db, tokens, groups, log, now } = this.#o
     requireProof(request)
     if (request.claim !== claim)
       throw new EspalierError(
@@ -67,9 +68,13 @@ export class Enrolment {
         'this token is unknown, has expired, or was revoked; ask for a new one: espalier tokens create',
       )
     const password = newPassword()
-    const id = db.transaction(() => this.#admit(grant, request, password))()
+    const id = db.transaction(() => {
+      const admitted = this.#admit(grant, request, password)
+      if (grant.groupId !== null) groups.join(grant.groupId, admitted)
+      return admitted
+    })()
     log.info({ device: id, token: grant.id }, 'a device has enrolled')
-    this.#o.onEnrolled(id, grant.groupId)
+    this.#o.onAdmitted(id, grant.groupId === null ? [] : [grant.groupId])
     return { id, password, issuedAt: now() }
   }
 

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import type { FleetPart } from './parts.js'
+import type { AdmissionPart, FleetPart } from './parts.js'
 import {
   Assignment,
   Credential,
@@ -15,11 +15,12 @@ import {
 
 export interface DevicesPart {
   readonly fleet: FleetPart
+  readonly admission: AdmissionPart
 }
 
 const One = Type.Object({ id: Id })
 
-export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fleet }) => {
+export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fleet, admission }) => {
   const tags = ['devices']
   app.get(
     '/devices',
@@ -37,7 +38,7 @@ export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fle
         response: { 201: Credential },
       },
     },
-    async ({ body }, reply) => reply.code(201).send(await fleet.create(body)),
+    async ({ body }, reply) => reply.code(201).send(admission.create(body)),
   )
 
   app.get(
@@ -70,7 +71,10 @@ export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fle
         response: { 202: Device },
       },
     },
-    async ({ params }, reply) => reply.code(202).send(fleet.rotate(params.id)),
+    async ({ params }, reply) => {
+      admission.rotate(params.id)
+      return reply.code(202).send(fleet.device(params.id))
+    },
   )
 
   app.post(
@@ -83,7 +87,10 @@ export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fle
         response: { 200: Device },
       },
     },
-    async ({ params }) => fleet.revoke(params.id),
+    async ({ params }) => {
+      admission.revoke(params.id)
+      return fleet.device(params.id)
+    },
   )
 
   app.delete(
@@ -97,7 +104,7 @@ export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fle
       },
     },
     async ({ params }, reply) => {
-      fleet.retire(params.id)
+      admission.retire(params.id)
       return reply.code(204).send(null)
     },
   )

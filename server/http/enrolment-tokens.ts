@@ -1,8 +1,11 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import type { DevicesPart } from './devices.js'
+import type { AdmissionPart } from './parts.js'
 import { CreatedToken, EnrolmentToken, Id, NewEnrolmentToken, PageOf, PageQuery } from './schemas/index.js'
 
-export const enrolmentTokens: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fleet }) => {
+export const enrolmentTokens: FastifyPluginAsyncTypebox<{ readonly admission: AdmissionPart }> = async (
+  app,
+  { admission },
+) => {
   const tags = ['enrolment']
   app.get(
     '/',
@@ -14,7 +17,7 @@ export const enrolmentTokens: FastifyPluginAsyncTypebox<DevicesPart> = async (ap
         response: { 200: PageOf(EnrolmentToken) },
       },
     },
-    async ({ query }) => fleet.tokens(query),
+    async ({ query }) => admission.tokens(query),
   )
 
   app.post(
@@ -27,7 +30,7 @@ export const enrolmentTokens: FastifyPluginAsyncTypebox<DevicesPart> = async (ap
         response: { 201: CreatedToken },
       },
     },
-    async ({ body }, reply) => reply.code(201).send(fleet.createToken(body)),
+    async ({ body }, reply) => reply.code(201).send(admission.createToken(body)),
   )
 
   app.post(
@@ -40,6 +43,6 @@ export const enrolmentTokens: FastifyPluginAsyncTypebox<DevicesPart> = async (ap
         response: { 200: EnrolmentToken },
       },
     },
-    async ({ params }) => fleet.revokeToken(params.id),
+    async ({ params }) => admission.revokeToken(params.id),
   )
 }

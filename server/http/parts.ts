@@ -23,19 +23,6 @@ import type {
 export interface FleetPart {
   devices(page: PageQuery): Page<Device>
   device(id: string): Device
-  /** @throws DEVICE_EXISTS */
-  create(device: NewDevice): Credential
-  /** Takes the device's credential back and ends its connection; it can enrol anew. */
-  revoke(id: string): Device
-  /** Takes the device out of the fleet; its reports stay. */
-  retire(id: string): void
-  /** Gives the device a new password when it is next heard of. @throws DEVICE_RETIRED if its credential was revoked */
-  rotate(id: string): Device
-  /** @throws ENROLMENT_UNAVAILABLE */
-  createToken(token: NewEnrolmentToken): CreatedToken
-  tokens(page: PageQuery): Page<EnrolmentToken>
-  /** @throws ENROLMENT_TOKEN_UNKNOWN */
-  revokeToken(id: string): EnrolmentToken
   /** Signs and publishes what the device should run. The newest version where none is named. */
   assign(device: string, assignment: Assignment): Device
   /** Sends a command. @returns its number. */
@@ -45,6 +32,23 @@ export interface FleetPart {
   /** Makes the group consist of exactly these devices. */
   setGroup(id: string, devices: readonly string[]): Group
   assignGroup(id: string, assignment: Assignment): Group
+}
+
+/** What the routes ask of admission. Unknown ids throw DEVICE_UNKNOWN. */
+export interface AdmissionPart {
+  /** @throws DEVICE_EXISTS */
+  create(device: NewDevice): Credential
+  /** Takes the device's credential back and ends its connection; it can enrol anew. */
+  revoke(device: string): void
+  /** Takes the device out of the fleet; its reports stay. */
+  retire(device: string): void
+  /** Gives the device a new password when it is next heard of. @throws DEVICE_RETIRED if its credential was revoked */
+  rotate(device: string): void
+  /** @throws ENROLMENT_UNAVAILABLE */
+  createToken(token: NewEnrolmentToken): CreatedToken
+  tokens(page: PageQuery): Page<EnrolmentToken>
+  /** @throws ENROLMENT_TOKEN_UNKNOWN */
+  revokeToken(id: string): EnrolmentToken
 }
 
 /** What the routes ask of telemetry. */

@@ -32,7 +32,7 @@ export default async function delivery(options: Readonly<Record<string, string>>
     await catalogues.publish('bench', 1)
     const row = db.prepare<[], { variants: string }>('SELECT variants FROM catalogues').get()
     const [variant] = JSON.parse(String(row?.variants))
-    const { password } = fleet.create({ id: 'receiver' })
+    const { password } = fleet.admission.create({ id: 'receiver' })
     const http = createServer((_, response) => createReadStream(artifacts.path(digest)).pipe(response))
     http.listen(0, '127.0.0.1')
     await once(http, 'listening')

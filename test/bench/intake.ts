@@ -24,7 +24,7 @@ export default async function intake(options: Readonly<Record<string, string>>):
     const clients = await Promise.all(
       Array.from({ length: devices }, async (_, n) => {
         const id = `d${n}`
-        const { client } = await connectDevice(broker.url, id, fleet.create({ id }).password)
+        const { client } = await connectDevice(broker.url, id, fleet.admission.create({ id }).password)
         scope.teardown(() => client.end(true))
         return { id, client }
       }),

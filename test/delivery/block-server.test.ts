@@ -113,7 +113,7 @@ t.test('a device that is killed in mid-download finishes with at most one window
   const { offer, catalogues, blocks, fleet, broker } = await centre(t)
   const { digest } = offer('large', 400 * 65_536)
   await catalogues.publish('digits', 1)
-  const { password } = fleet.create({ id: 'a' })
+  const { password } = fleet.admission.create({ id: 'a' })
   const data = topic('blocksData', { device: 'a' })
   const window = 64
   const parts = new Map<number, Buffer>()

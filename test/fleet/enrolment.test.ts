@@ -45,7 +45,7 @@ async function ask(t: Test, it: Centre, token: string, with_: KeyObject, wishes:
 
 t.test('a token makes a device of its group, once', async (t) => {
   const it = await centre(t)
-  const token = it.fleet.createToken({ group: 'hall' })
+  const token = it.fleet.admission.createToken({ group: 'hall' })
   const secret = secretOf(token)
   const { credential } = await ask(t, it, secret, key(), { id: 'pi-1' })
   t.equal(credential?.id, 'pi-1')
@@ -57,54 +57,54 @@ t.test('a token makes a device of its group, once', async (t) => {
     error: { code: 'ENROLMENT_REFUSED', message: /used as often/ },
   })
   t.throws(() => it.fleet.device('pi-2'), { code: 'DEVICE_UNKNOWN' })
-  t.match(it.fleet.tokens({}).items, [{ id: token.id, used: 1, uses: 1, state: 'used' }])
+  t.match(it.fleet.admission.tokens({}).items, [{ id: token.id, used: 1, uses: 1, state: 'used' }])
   const kept = JSON.stringify(it.db.prepare('SELECT * FROM enrolmentTokens').all())
   t.notOk(kept.includes(secret), 'only a hash is kept')
 })
 
 t.test('asked again by the same key, as after a lost answer, it is the same device', async (t) => {
   const it = await centre(t)
-  const secret = secretOf(it.fleet.createToken({}))
+  const secret = secretOf(it.fleet.admission.createToken({}))
   const own = key()
   const first = (await ask(t, it, secret, own)).credential
   const second = (await ask(t, it, secret, own)).credential
   t.equal(second?.id, first?.id)
   t.match(first?.id, /^device-[0-9a-z]{6}$/)
   t.notOk(
-    it.fleet.authenticate(String(first?.id), String(first?.password)),
+    it.fleet.admission.authenticate(String(first?.id), String(first?.password)),
     'the answer that was lost is void',
   )
-  t.ok(it.fleet.authenticate(String(second?.id), String(second?.password)))
-  t.equal(it.fleet.tokens({}).items[0].used, 1)
+  t.ok(it.fleet.admission.authenticate(String(second?.id), String(second?.password)))
+  t.equal(it.fleet.admission.tokens({}).items[0].used, 1)
 })
 
 t.test('who is not let in learns why, and nothing is left of it', async (t) => {
   let now = Date.now()
   const it = await centre(t, { now: () => now })
-  const open = secretOf(it.fleet.createToken({ uses: 9 }))
+  const open = secretOf(it.fleet.admission.createToken({ uses: 9 }))
   const refused = async (with_: string, wishes: Partial<EnrolRequest>, code: string) =>
     t.match(await ask(t, it, with_, key(), wishes), { credential: null, error: { code } })
   await refused(open, { publicKey: String(key().export({ format: 'jwk' }).x) }, 'SIGNATURE_INVALID')
   await refused(open, { claim: newClaim() }, 'SIGNATURE_INVALID')
   await refused(open, { token: randomBytes(32).toString('base64url') }, 'SIGNATURE_INVALID')
-  it.fleet.create({ id: 'taken' })
+  it.fleet.admission.create({ id: 'taken' })
   await refused(open, { id: 'taken' }, 'DEVICE_EXISTS')
   t.equal(it.fleet.devices({}).items.length, 1)
-  t.equal(it.fleet.tokens({}).items[0].used, 0, 'no use is counted')
+  t.equal(it.fleet.admission.tokens({}).items[0].used, 0, 'no use is counted')
 
   await t.rejects(claimant(t, it, randomBytes(32).toString('base64url')), { code: 4 }, 'no such token')
-  const withdrawn = it.fleet.createToken({})
-  t.equal(it.fleet.revokeToken(withdrawn.id).state, 'revoked')
+  const withdrawn = it.fleet.admission.createToken({})
+  t.equal(it.fleet.admission.revokeToken(withdrawn.id).state, 'revoked')
   await t.rejects(claimant(t, it, secretOf(withdrawn)), { code: 4 }, 'revoked')
   now += 25 * 3600 * 1000
   await t.rejects(claimant(t, it, open), { code: 4 }, 'too old')
-  t.throws(() => it.fleet.revokeToken('tok-none'), { code: 'ENROLMENT_TOKEN_UNKNOWN' })
+  t.throws(() => it.fleet.admission.revokeToken('tok-none'), { code: 'ENROLMENT_TOKEN_UNKNOWN' })
 })
 
 t.test('one that enrols reaches its own claim and nothing else', async (t) => {
   const it = await centre(t)
-  it.fleet.create({ id: 'a' })
-  const secret = secretOf(it.fleet.createToken({ uses: 9 }))
+  it.fleet.admission.create({ id: 'a' })
+  const secret = secretOf(it.fleet.admission.createToken({ uses: 9 }))
   const claim = newClaim()
   const other = newClaim()
   const device = await claimant(t, it, secret, claim)
@@ -121,7 +121,7 @@ t.test('one that enrols reaches its own claim and nothing else', async (t) => {
   t.match(it.log.codes(), ['TOPIC_FORBIDDEN'])
   await t.rejects(connectDevice(it.broker.url, 'a', secret, { username: ENROL_USER }), { code: 4 })
   t.throws(
-    () => it.fleet.create({ id: claim }),
+    () => it.fleet.admission.create({ id: claim }),
     { code: 'REQUEST_INVALID' },
     'no device has the id of a claim',
   )
@@ -129,43 +129,44 @@ t.test('one that enrols reaches its own claim and nothing else', async (t) => {
 
 t.test('a token for a device replaces its hardware', async (t) => {
   const it = await centre(t)
-  const old = it.fleet.create({ id: 'a', groups: ['hall'] })
+  const old = it.fleet.admission.create({ id: 'a', groups: ['hall'] })
   const session = await connectDevice(it.broker.url, 'a', old.password)
   t.teardown(() => session.client.end(true))
   const gone = new Promise<void>((resolve) => session.client.once('close', () => resolve()))
-  const secret = secretOf(it.fleet.createToken({ device: 'a' }))
+  const secret = secretOf(it.fleet.admission.createToken({ device: 'a' }))
   const { credential } = await ask(t, it, secret, key(), { id: 'b' })
   t.equal(credential?.id, 'a', 'whatever it would like to be called')
   await gone
-  t.notOk(it.fleet.authenticate('a', old.password))
+  t.notOk(it.fleet.admission.authenticate('a', old.password))
   t.same(it.fleet.device('a').groups, ['hall'])
-  t.throws(() => it.fleet.createToken({ device: 'a', uses: 2 }), { code: 'REQUEST_INVALID' })
+  t.throws(() => it.fleet.admission.createToken({ device: 'a', uses: 2 }), { code: 'REQUEST_INVALID' })
 })
 
 t.test('a revoked device is out until it enrols anew; a retired one leaves its reports', async (t) => {
   const it = await centre(t)
   const device = await it.join('a')
   const gone = new Promise<void>((resolve) => device.client.once('close', () => resolve()))
-  t.ok(it.fleet.revoke('a').revokedAt)
+  it.fleet.admission.revoke('a')
+  t.ok(it.fleet.device('a').revokedAt)
   await gone
-  t.throws(() => it.fleet.rotate('a'), { code: 'DEVICE_RETIRED' })
+  t.throws(() => it.fleet.admission.rotate('a'), { code: 'DEVICE_RETIRED' })
   const own = key()
-  const secret = secretOf(it.fleet.createToken({ device: 'a' }))
+  const secret = secretOf(it.fleet.admission.createToken({ device: 'a' }))
   const again = (await ask(t, it, secret, own)).credential
-  t.ok(it.fleet.authenticate('a', String(again?.password)))
+  t.ok(it.fleet.admission.authenticate('a', String(again?.password)))
   t.equal(it.fleet.device('a').revokedAt, null)
-  it.fleet.retire('a')
-  t.notOk(it.fleet.authenticate('a', String(again?.password)))
+  it.fleet.admission.retire('a')
+  t.notOk(it.fleet.admission.authenticate('a', String(again?.password)))
   t.same(it.fleet.devices({}).items, [])
   t.throws(() => it.fleet.device('a'), { code: 'DEVICE_UNKNOWN' })
-  t.throws(() => it.fleet.create({ id: 'a' }), { code: 'DEVICE_EXISTS' })
+  t.throws(() => it.fleet.admission.create({ id: 'a' }), { code: 'DEVICE_EXISTS' })
   t.match(await ask(t, it, secret, own), { error: { code: 'ENROLMENT_REFUSED' } }, 'its token is no way back')
 })
 
 t.test('a password is replaced without a moment in which neither holds', async (t) => {
   const it = await centre(t)
-  const { password } = it.fleet.create({ id: 'a' })
-  it.fleet.rotate('a')
+  const { password } = it.fleet.admission.create({ id: 'a' })
+  it.fleet.admission.rotate('a')
   const device = await connectDevice(it.broker.url, 'a', password)
   t.teardown(() => device.client.end(true))
   await device.client.subscribeAsync(topic('credential', { device: 'a' }))
@@ -181,16 +182,16 @@ t.test('a password is replaced without a moment in which neither holds', async (
     unseal(newCredential, bytes, { keys: [publicKey], now: Date.now(), bound: { device: 'a' }, atLeast: 1 }),
   )
   t.same([second.n, second.password], [first.n, first.password], 'the same, until it is used')
-  t.ok(it.fleet.authenticate('a', password), 'the old one holds until then')
-  t.ok(it.fleet.authenticate('a', second.password))
-  t.notOk(it.fleet.authenticate('a', password), 'and not after')
+  t.ok(it.fleet.admission.authenticate('a', password), 'the old one holds until then')
+  t.ok(it.fleet.admission.authenticate('a', second.password))
+  t.notOk(it.fleet.admission.authenticate('a', password), 'and not after')
   await birth()
   t.equal(
     device.received.filter(({ topic }) => topic.endsWith('/credential')).length,
     2,
     'none is due any more',
   )
-  it.fleet.rotate('a')
+  it.fleet.admission.rotate('a')
   const [, , third] = await device.messages('/credential', 3)
   const next = unseal(newCredential, third, { keys: [publicKey], now: Date.now(), bound: {}, atLeast: 1 })
   t.equal(next.n, first.n + 1)

@@ -62,13 +62,13 @@ async function orders(device: TestDevice, id: string, count = 1): Promise<Desire
 
 t.test('a new device has a password of its own, shown once, that no other device can use', async (t) => {
   const { fleet, broker, db } = await centre(t)
-  const a = fleet.create({ id: 'a' })
-  const b = fleet.create({ id: 'b' })
+  const a = fleet.admission.create({ id: 'a' })
+  const b = fleet.admission.create({ id: 'b' })
   t.equal(a.broker, broker.url)
-  t.ok(fleet.authenticate('a', a.password))
-  t.notOk(fleet.authenticate('a', b.password))
-  t.notOk(fleet.authenticate('c', a.password))
-  t.throws(() => fleet.create({ id: 'a' }), { code: 'DEVICE_EXISTS' })
+  t.ok(fleet.admission.authenticate('a', a.password))
+  t.notOk(fleet.admission.authenticate('a', b.password))
+  t.notOk(fleet.admission.authenticate('c', a.password))
+  t.throws(() => fleet.admission.create({ id: 'a' }), { code: 'DEVICE_EXISTS' })
   t.throws(() => fleet.device('c'), { code: 'DEVICE_UNKNOWN' })
   const stored = db.prepare('SELECT * FROM devices').all()
   t.notOk(JSON.stringify(stored).includes(a.password))
@@ -119,7 +119,7 @@ t.test('a will that comes after the next birth does not take the device offline'
 
 t.test('a killed device is shown offline', async (t) => {
   const { fleet, broker } = await centre(t)
-  const { password } = fleet.create({ id: 'a' })
+  const { password } = fleet.admission.create({ id: 'a' })
   const will = {
     topic: topic('presence', { device: 'a' }),
     payload: encode(presence, { online: false, epoch: 2 }),
@@ -206,7 +206,7 @@ t.test('a group’s assignment holds for its devices, and for those who join lat
   t.same(fleet.setGroup('north', ['a', 'b']), { id: 'north', devices: ['a', 'b'] })
   t.match(await orders(b, 'b'), [{ revision: 1, device: 'b' }])
   t.equal(fleet.device('a').assigned?.revision, 1, 'who was there already is not told twice')
-  fleet.create({ id: 'c', groups: ['north'] })
+  fleet.admission.create({ id: 'c', groups: ['north'] })
   t.match(fleet.device('c'), { groups: ['north'], assigned: { model: 'digits' } })
   t.throws(() => fleet.setGroup('north', ['a', 'nobody']), { code: 'DEVICE_UNKNOWN' })
   t.same(fleet.group('north').devices, ['a', 'b', 'c'])
@@ -215,7 +215,7 @@ t.test('a group’s assignment holds for its devices, and for those who join lat
 
 t.test('devices and groups are read page by page', async (t) => {
   const { fleet } = await centre(t)
-  for (const id of ['a', 'b', 'c']) fleet.create({ id, groups: [`g-${id}`] })
+  for (const id of ['a', 'b', 'c']) fleet.admission.create({ id, groups: [`g-${id}`] })
   const first = fleet.devices({ limit: 2 })
   t.same(
     first.items.map(({ id }) => id),
@@ -254,7 +254,7 @@ t.test('a command waits for its device and is sent until it is acknowledged', as
 
 t.test('after a restart every device finds its order again', async (t) => {
   const first = await withVariants(t)
-  const { password } = first.fleet.create({ id: 'a' })
+  const { password } = first.fleet.admission.create({ id: 'a' })
   first.fleet.assign('a', { model: 'digits' })
   await first.broker.close()
   const second = await centre(t, { db: first.db, folder: first.folder })

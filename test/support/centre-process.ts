@@ -35,7 +35,10 @@ process.once('message', async ({ devices, bytes }: Setup) => {
   await it.catalogues.publish('bench', 1)
   const row = it.db.prepare<[], { variants: string }>('SELECT variants FROM catalogues').get()
   const [variant] = JSON.parse(String(row?.variants)) as CatalogueVariant[]
-  const passwords = Array.from({ length: devices }, (_, n) => it.fleet.create({ id: `d${n}` }).password)
+  const passwords = Array.from(
+    { length: devices },
+    (_, n) => it.fleet.admission.create({ id: `d${n}` }).password,
+  )
   const ready: Ready = { url: it.broker.url, passwords, variant, idleBytes: memory('VmRSS') }
   process.once('message', async () => {
     const served: Served = { peakBytes: memory('VmHWM'), blocks: it.blocks.sent.blocks }

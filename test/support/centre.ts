@@ -58,8 +58,8 @@ export async function centre(
     host: '127.0.0.1',
     ...{ port, log, now },
     probeMs: 500,
-    authenticate: (device, password) => fleet.authenticate(device, password),
-    admitsClaim: (token) => fleet.admitsClaim(token),
+    authenticate: (device, password) => fleet.admission.authenticate(device, password),
+    admitsClaim: (token) => fleet.admission.admitsClaim(token),
   })
   const catalogues = new Catalogues({ db, broker, key: privateKey, artifacts, now, offers: () => offers })
   const blocks = new BlockServer({ broker, artifacts, log, offered: (digest) => catalogues.offered(digest) })
@@ -84,7 +84,7 @@ export async function centre(
     return { digest, data }
   }
   const join_ = async (id: string): Promise<TestDevice> => {
-    const { password } = fleet.create({ id })
+    const { password } = fleet.admission.create({ id })
     const device = await connectDevice(broker.url, id, password)
     t.teardown(() => device.client.end(true))
     return device

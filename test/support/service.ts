@@ -4,7 +4,7 @@ import { ArtifactStore, Datasets, Models, Variants } from '@espalier/server/cata
 import { Compilations } from '@espalier/server/compilations/index.js'
 import { Events } from '@espalier/server/events.js'
 import { buildApp, type Parts } from '@espalier/server/http/app.js'
-import type { FleetPart, TelemetryPart } from '@espalier/server/http/parts.js'
+import type { AdmissionPart, FleetPart, TelemetryPart } from '@espalier/server/http/parts.js'
 import { metricsOf } from '@espalier/server/metrics.js'
 import { openDatabase } from '@espalier/server/store/index.js'
 import { Boards } from '@espalier/server/telemetry/index.js'
@@ -30,6 +30,14 @@ const none = () => ({ items: [], next: null })
 const emptyFleet: FleetPart = {
   devices: none,
   device: nobody,
+  assign: nobody,
+  command: nobody,
+  groups: none,
+  group: nobody,
+  setGroup: nobody,
+  assignGroup: nobody,
+}
+const emptyAdmission: AdmissionPart = {
   create: ({ id }) => nobody(id),
   revoke: nobody,
   retire: nobody,
@@ -37,12 +45,6 @@ const emptyFleet: FleetPart = {
   createToken: () => nobody('any'),
   tokens: none,
   revokeToken: nobody,
-  assign: nobody,
-  command: nobody,
-  groups: none,
-  group: nobody,
-  setGroup: nobody,
-  assignGroup: nobody,
 }
 const emptyTelemetry: TelemetryPart = { reports: none, latency: ({ by = 'device' }) => ({ by, items: [] }) }
 
@@ -65,7 +67,7 @@ export async function listen(folder: string, options: Options = {}) {
   })
   const parts: Parts = {
     ...{ db, models, datasets, variants, compilations, artifacts, events, boards },
-    ...{ fleet: emptyFleet, telemetry: emptyTelemetry, metrics: metricsOf(db) },
+    ...{ fleet: emptyFleet, admission: emptyAdmission, telemetry: emptyTelemetry, metrics: metricsOf(db) },
     heartbeatMs: options.heartbeatMs ?? 15_000,
     ready: () => void db.prepare('SELECT 1').get(),
   }

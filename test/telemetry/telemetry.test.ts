@@ -29,7 +29,7 @@ t.test(
   'a report that comes again, also after a restart, is stored once and acknowledged again',
   async (t) => {
     const first = await centre(t)
-    const { password } = first.fleet.create({ id: 'a' })
+    const { password } = first.fleet.admission.create({ id: 'a' })
     const news: string[] = []
     first.events.watch((event) => void (event.type === 'report.stored' && news.push(event.report)))
     const device = await connectDevice(first.broker.url, 'a', password)
@@ -193,7 +193,7 @@ t.test('with the disk full a report is not acknowledged, and is stored once ther
   const db = openDatabase(join(disk, 'espalier.db'))
   t.teardown(() => db.close())
   const { fleet, broker, telemetry, log } = await centre(t, { db })
-  const { password } = fleet.create({ id: 'a' })
+  const { password } = fleet.admission.create({ id: 'a' })
   const ballast = join(disk, 'ballast')
   t.throws(
     () => {
