@@ -46,6 +46,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
   const edits = new Map<Node, Edit[]>()
   const elements = new Map<string, Map<number, Axis>>()
   const neverZero = new Set<string>()
+  const counted: { readonly tensor: string; readonly index: number; readonly reason: Reason }[] = []
   const zeroPoints = new Map<string, ZeroPoint>()
 
   for (const v of graph.inputs) {
@@ -68,6 +69,11 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
     const reason = outside(`it is the network's output '${o.name}'`)
     for (const a of values.get(o.name)?.axes ?? []) freezeAll(a, reason)
     keepSizes(o.name, reason)
+  }
+  // A number that is a size here and a number there must stay: what it is the size of does too.
+  for (const { tensor, index, reason } of counted) {
+    const axis = elements.get(tensor)?.get(index)
+    if (axis) freezeAll(axis, reason)
   }
   return { atoms, values, edits, elements, neverZero, zeroPoints }
 
@@ -109,7 +115,10 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
   }
 
   function keepSizes(value: string, reason: Reason) {
-    for (const o of values.get(value)?.origins ?? []) if (o.from === 'axis') freezeAll(o.axis, reason)
+    for (const o of values.get(value)?.origins ?? []) {
+      if (o.from === 'axis') freezeAll(o.axis, reason)
+      if (o.from === 'constant') counted.push({ ...o, reason })
+    }
   }
 
   /** A rule that disagrees with the run is a mistake in the rule: the node is left whole rather than trusted. */

@@ -23,7 +23,7 @@ export function requireCriterion(name: string): asserts name is CriterionName {
 }
 
 /**
- * Scores of every unit by the criterion of that name, each group with a mean of one.
+ * Scores of every unit by the criterion of that name; each group has a mean of one, but by taylor, which compares layers.
  * @throws OPTION_INVALID for another name, or for a criterion that looks at data where there are none
  */
 export async function saliency(
