@@ -88,6 +88,6 @@ async function span({ model, load }: Network, file: string): Promise<{ dense: nu
 
 /** Without what would make the record long. */
 function short<T extends object>(figures: T): Partial<T> {
-  const leave = ['classes', 'groups', 'file']
+  const leave = ['classes', 'groups', 'blocks', 'file']
   return Object.fromEntries(Object.entries(figures).filter(([key]) => !leave.includes(key))) as Partial<T>
 }
