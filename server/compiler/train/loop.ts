@@ -140,7 +140,7 @@ export async function trainHere(
       rights.push(data.labels ? countRight(array(tg.logits), data.labels, indices, tg.classes) / batch : 0)
       for (const result of Object.values(results)) result.dispose()
       const now = performance.now()
-      if (now - told < PROGRESS_MS && step + 1 < steps) continue
+      if (now - told < PROGRESS_MS && step > first && step + 1 < steps) continue
       const done = step + 1 - toldStep
       const perSecond = (done * batch * 1000) / (now - told)
       const overall = ((step + 1 - first) * batch * 1000) / (now - started)

@@ -138,7 +138,7 @@ t.test('frozen statistics stay, and are left to those of the batch otherwise', a
 
 t.test('a run that was stopped goes on from its checkpoint to the very same weights', async (t) => {
   const checkpoint = join(t.testdir(), 'run')
-  const long = { ...options, epochs: 50, checkpoint }
+  const long = { ...options, epochs: 150, checkpoint }
   const controller = new AbortController()
   await t.rejects(
     train(small(), data, long, () => controller.abort(), controller.signal),
