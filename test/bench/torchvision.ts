@@ -7,7 +7,7 @@ import { costOf } from '@espalier/server/compiler/analysis/index.js'
 import { elementCount } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { criteria, keepShare } from '@espalier/server/compiler/saliency/index.js'
-import { prunable } from '@espalier/server/compiler/surgery/index.js'
+import { prunable, sizedByData } from '@espalier/server/compiler/surgery/index.js'
 import { asEspalierError } from '@espalier/shared'
 import { agreementOf } from '../zoo/oracle.js'
 import { networks } from './torchvision/names.js'
@@ -152,7 +152,9 @@ async function pruneOne(file: string): Promise<Row['espalier']> {
   const whole = coupling.whole.filter((w) => graph.constant(w.tensor)?.dtype === 'float32')
   const removed = keepShare(coupling, criteria.l1(coupling), { share: 1 - RATIO })
   const counts = costOf(graph, coupling.dims(removed), shapes)
-  const { gap, varies } = await agreementOf(subject, removed)
+  const counted = sizedByData(graph)
+  const found = graph.outputs.map((o) => o.name).filter((name) => counted.has(name))
+  const { gap, varies } = await agreementOf(subject, removed, { found })
   return {
     before: { macs: before.macs, params: before.params },
     after: { macs: counts.macs, params: counts.params },

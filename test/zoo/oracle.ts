@@ -2,6 +2,7 @@ import { sampleInput, type Unit, xorshift } from '@espalier/server/compiler/anal
 import { elementCount, numbersOf, type Tensor, type Value } from '@espalier/server/compiler/graph/index.js'
 import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
 import { type Prunable, pruned, verifyShapes, zeroUnits } from '@espalier/server/compiler/surgery/index.js'
+import { rowsGap } from './rows.js'
 
 export interface Agreement {
   /** Largest difference over what is allowed: 1e-4 of the output's scale + 1e-6. */
@@ -10,6 +11,15 @@ export interface Agreement {
   readonly varies: boolean
 }
 
+export interface AgreementOptions {
+  readonly inputs?: number
+  readonly seed?: number
+  /** Outputs that list what was found, one row a thing, compared in whatever order they come. */
+  readonly found?: readonly string[]
+}
+
+const allowed = (scale: number) => 1e-4 * scale + 1e-6
+
 /**
  * Removes units, sees that every shape is as predicted, and compares with the original in which the same weights are
  * zero. Floats are drawn from [−1, 1), whole numbers and booleans from {0, 1}.
@@ -17,7 +27,7 @@ export interface Agreement {
 export async function agreementOf(
   subject: Prunable,
   removed: ReadonlySet<Unit>,
-  { inputs = 2, seed = 1 } = {},
+  { inputs = 2, seed = 1, found = [] }: AgreementOptions = {},
 ): Promise<Agreement> {
   const { coupling, original } = subject
   const after = pruned(subject, removed)
@@ -33,11 +43,13 @@ export async function agreementOf(
       original.inputs.map((v) => [v.name, drawn(v, coupling.shapes.inputs[v.name], random)]),
     )
     const [x, y] = [await run(zeroed, feeds), await run(real, feeds)]
+    const lists = found.map((name) => [x[name], y[name]] as const)
+    if (lists.length > 0) gap = Math.max(gap, rowsGap(lists, allowed))
     for (const [name, t] of Object.entries(x)) {
       const [p, q] = [numbersOf(t), numbersOf(y[name])]
       const scale = p.reduce((m, v) => Math.max(m, Math.abs(v)), 0)
       const worst = p.length === q.length ? largest(p, q) : Number.POSITIVE_INFINITY
-      gap = Math.max(gap, worst / (1e-4 * scale + 1e-6))
+      if (!found.includes(name)) gap = Math.max(gap, worst / allowed(scale))
       const before = first.get(name)
       if (!before) first.set(name, p)
       else if (largest(before, p) > 1e-5 * scale) varies = true

@@ -35,20 +35,35 @@ def network(name):
         if not p.any():  # biases, heads and scales that start at zero would hide what pruning does
             nn.init.normal_(p, std=0.05)
         p.requires_grad_(True)
+    for m in model.modules():
+        if hasattr(m, "score_thresh"):
+            m.score_thresh = 0.0  # or nothing random would be found
     return model
 
 
-def inputs(name):
+def inputs(name, batch=1):
     if "raft" in name:
-        return (torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128))
+        return (torch.rand(batch, 3, 128, 128), torch.rand(batch, 3, 128, 128))
     if any(d in name for d in DETECTION):
-        return ([torch.rand(3, 320, 320)],)
+        return ([torch.rand(3, 320, 320) for _ in range(batch)],)
     size = 299 if name == "inception_v3" else 128 if name.startswith(SEGMENTATION) else 224
-    return (torch.rand(1, 3, size, size),)
+    return (torch.rand(batch, 3, size, size),)
+
+
+def calibrate(model, name):
+    """Sets the statistics of normalisations by what they see, or signals would fade from layer to layer."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    for m in norms:
+        m.momentum = None
+        m.train()
+    with torch.no_grad():
+        model(*inputs(name, batch=2))
+    model.eval()
 
 
 def export(name, file):
     model, given = network(name), inputs(name)
+    calibrate(model, name)
     params = sum(p.numel() for p in model.parameters())
     # With gradients, or attention would take a fast path that no exporter knows.
     torch.onnx.export(model, given, file, dynamo=False, opset_version=17, input_names=["x"])
@@ -82,12 +97,11 @@ def prune(name, ratio):
     import torch_pruning as tp
 
     model, given = network(name), inputs(name)
-    example = given[0] if len(given) == 1 else list(given)
     is_vit = isinstance(model, models.VisionTransformer)
-    before = tp.utils.count_ops_and_params(model, example)
+    before = tp.utils.count_ops_and_params(model, given)
     pruner = tp.pruner.MagnitudePruner(
         model,
-        example,
+        given,
         importance=tp.importance.MagnitudeImportance(p=1),
         pruning_ratio=ratio,
         ignored_layers=left_whole(model, name),
@@ -98,7 +112,7 @@ def prune(name, ratio):
         model.hidden_dim = model.conv_proj.out_channels
     with torch.no_grad():
         model(*given)
-    after = tp.utils.count_ops_and_params(model, example)
+    after = tp.utils.count_ops_and_params(model, given)
     both = [{"macs": float(macs), "params": int(params)} for macs, params in (before, after)]
     return {"torchPruning": tp.__version__, "before": both[0], "after": both[1]}
 
