@@ -7,7 +7,7 @@ import type { OpDefinition } from './define.js'
 import * as einsum from './einsum.js'
 import * as elementwise from './elementwise.js'
 import * as gemm from './gemm.js'
-import { gradientRules } from './gradients/index.js'
+import { flatOperators, gradientRules } from './gradients/index.js'
 import * as indexing from './indexing.js'
 import * as mixing from './mixing.js'
 import * as movement from './movement.js'
@@ -58,6 +58,10 @@ const families = [
 
 const isDefinition = (v: unknown): v is OpDefinition => typeof v === 'object' && v !== null && 'flow' in v
 
+/** The operator's name with its domain before it, if that is not ONNX's own. */
+export const fullName = ({ op, domain }: Pick<Node, 'op' | 'domain'>): string =>
+  domain === '' ? op : `${domain}.${op}`
+
 /** Every operator that the compiler knows; a definition exported by a family is in. */
 export const operators: readonly OpDefinition[] = families.flatMap((family) =>
   Object.values(family as Readonly<Record<string, unknown>>)
@@ -65,13 +69,16 @@ export const operators: readonly OpDefinition[] = families.flatMap((family) =>
     .filter(isDefinition)
     .map((o) => ({
       ...o,
-      gradient: o.domain === '' ? gradientRules[o.op] : undefined,
-      zeros: zeroRules[o.domain === '' ? o.op : `${o.domain}.${o.op}`],
+      gradient: gradientRules[fullName(o)],
+      zeros: zeroRules[fullName(o)],
     })),
 )
 
 const key = (domain: string, op: string) => `${domain}:${op}`
 const registry = new Map(operators.map((o) => [key(o.domain, o.op), o]))
+
+/** Whether the node's outputs do not change with small changes of its inputs: gradients end there. */
+export const flat = (n: Node): boolean => fullName(n) in flatOperators
 
 /** What is known of the node's operator; undefined for one that nobody described. */
 export const opFor = (n: Node): OpDefinition | undefined => registry.get(key(n.domain, n.op))

@@ -1,25 +1,7 @@
 import { EspalierError } from '@espalier/shared'
 import type { Graph, Node } from '../graph/index.js'
-import { type Builder, opFor } from '../ops/index.js'
+import { type Builder, flat, opFor } from '../ops/index.js'
 import type { Sizes } from './shapes.js'
-
-/** Operators whose outputs do not change smoothly with their inputs: gradients end there. */
-const stops = new Set([
-  'Shape',
-  'Size',
-  'ConstantOfShape',
-  'ArgMax',
-  'Greater',
-  'Less',
-  'Equal',
-  'Not',
-  'Cast',
-  'Floor',
-  'Ceil',
-  'Round',
-  'Sign',
-  'NonZero',
-])
 
 export interface Gradients {
   /** The forward nodes; some compute an optional output more than before. */
@@ -42,8 +24,10 @@ export function differentiate(
 ): Gradients {
   const needed = new Set(wanted)
   const varies = new Set(needed)
+  const isFloat = (value: string) => (sizes.types.get(value) ?? 'float32').includes('float')
   for (const n of graph.nodes)
-    if (!stops.has(n.op) && n.inputs.some((i) => varies.has(i))) for (const o of n.outputs) varies.add(o)
+    if (!flat(n) && n.inputs.some((i) => varies.has(i)))
+      for (const o of n.outputs) if (isFloat(o)) varies.add(o)
   const parts = new Map<string, string[]>()
   const give = (value: string, gradient: string) => {
     const list = parts.get(value)
@@ -67,7 +51,7 @@ export function differentiate(
   const forward = [...graph.nodes]
   for (let at = forward.length - 1; at >= 0; at--) {
     const n = forward[at]
-    if (!n.inputs.some((i) => varies.has(i)) || stops.has(n.op)) continue
+    if (!n.outputs.some((o) => varies.has(o))) continue
     const dys = n.outputs.map((o) => (o ? total(o) : ''))
     if (dys.every((dy) => dy === '')) continue
     const rule = opFor(n)?.gradient
@@ -78,6 +62,7 @@ export function differentiate(
       dy: dys[0],
       wants: (i) => varies.has(n.inputs[i]),
       shape: shapeOf,
+      dtype: (value) => sizes.types.get(value) ?? 'float32',
       broadcast: (gradient) => {
         narrow.add(gradient)
         return gradient

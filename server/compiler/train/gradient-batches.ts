@@ -1,11 +1,12 @@
 import { EspalierError } from '@espalier/shared'
 import * as ort from 'onnxruntime-node'
 import { sampleSize } from '../data/index.js'
-import type { Graph } from '../graph/index.js'
+import { elementCount, type Graph } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
 import { sampleWriter, writeTargets } from './batches.js'
-import { TARGETS } from './loss.js'
+import { classification, TARGETS } from './loss.js'
 import type { Samples } from './options.js'
+import { batchOf } from './prepare.js'
 import { trainingGraph } from './training-graph.js'
 
 /**
@@ -22,17 +23,18 @@ export async function* gradientBatches(
   if (!labels) throw new EspalierError('DATA_UNLABELLED', 'gradients of the loss need labelled data')
   const batch = Math.min(wanted, data.count)
   const tg = await trainingGraph(graph, {
-    batch,
-    sample: data.dims,
+    shapes: batchOf(graph, batch, data.dims),
     batchNorm: 'frozen',
-    loss: { teacherShare: 0, temperature: 1 },
+    loss: classification({ teacherShare: 0, temperature: 1 }),
   })
+  const [{ dims }] = tg.outputs.values()
+  const classes = elementCount(dims) / batch
   const size = sampleSize(data)
   const x = new Float32Array(batch * size)
-  const targets = new Float32Array(batch * tg.classes)
+  const targets = new Float32Array(batch * classes)
   const feeds: Record<string, ort.Tensor> = {
-    [tg.input]: new ort.Tensor('float32', x, [batch, ...data.dims]),
-    [TARGETS]: new ort.Tensor('float32', targets, [batch, tg.classes]),
+    [tg.inputs[0].name]: new ort.Tensor('float32', x, [batch, ...data.dims]),
+    [TARGETS]: new ort.Tensor('float32', targets, [batch, classes]),
   }
   for (const name of tg.gradients.keys()) {
     const { dims, data } = graph.constant(name)!
@@ -45,7 +47,7 @@ export async function* gradientBatches(
     for (let b = 0; b < batches; b++) {
       const indices = Uint32Array.from({ length: batch }, (_, i) => b * batch + i)
       for (let i = 0; i < batch; i++) write(indices[i], x, i * size)
-      writeTargets(targets, labels, indices, tg.classes, 0)
+      writeTargets(targets, labels, indices, classes, 0)
       const results = await session.run(feeds, [...tg.gradients.values()])
       yield new Map([...tg.gradients].map(([name, output]) => [name, results[output].data as Float32Array]))
       for (const result of Object.values(results)) result.dispose()

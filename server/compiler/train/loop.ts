@@ -1,15 +1,17 @@
 import { EspalierError } from '@espalier/shared'
 import * as ort from 'onnxruntime-node'
 import { random, sampleSize, shuffled } from '../data/index.js'
-import { floats, type Graph, type Tensor } from '../graph/index.js'
+import { elementCount, floats, type Graph, type Tensor } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
+import type { NormLayer } from './batch-norm.js'
 import { randomMove, sampleWriter, writeTargets } from './batches.js'
-import { TARGETS, TEACHER_LOGITS } from './loss.js'
+import { classification, TARGETS, TEACHER_LOGITS } from './loss.js'
 import { adam, clip, type Optimizer, sgd } from './optimizer.js'
 import type { Samples, TrainHistory, TrainOptions, TrainProgress } from './options.js'
+import { batchOf } from './prepare.js'
 import { schedule } from './schedule.js'
 import { teacherOf } from './teacher.js'
-import { type NormLayer, type TrainingGraph, trainingGraph } from './training-graph.js'
+import { type TrainingGraph, trainingGraph } from './training-graph.js'
 
 /** Everything that a run needs to go on where it was: taken between two steps. */
 export interface TrainState {
@@ -67,12 +69,14 @@ export async function trainHere(
   const batch = Math.min(options.batch ?? 64, data.count)
   const share = !teacher ? 0 : data.labels ? (teacher.share ?? 0.7) : 1
   const tg = await trainingGraph(graph, {
-    batch,
-    sample: data.dims,
+    shapes: batchOf(graph, batch, data.dims),
     batchNorm: options.batchNorm ?? 'batch',
-    loss: { teacherShare: share, temperature: teacher?.temperature ?? 4 },
+    loss: classification({ teacherShare: share, temperature: teacher?.temperature ?? 4 }),
   })
-  requireLabels(data, tg.classes, share < 1)
+  const [{ name: input }] = tg.inputs
+  const [{ logits, dims }] = tg.outputs.values()
+  const classes = elementCount(dims) / batch
+  requireLabels(data, classes, share < 1)
   const perEpoch = Math.floor(data.count / batch)
   const steps = Math.min(epochs * perEpoch, options.maxSteps ?? Number.POSITIVE_INFINITY)
   const { values, feeds } = weightsOf(graph, tg)
@@ -92,13 +96,12 @@ export async function trainHere(
   )
   const size = sampleSize(data)
   const x = new Float32Array(batch * size)
-  const targets = new Float32Array(batch * tg.classes)
-  feeds[tg.input] = new ort.Tensor('float32', x, [batch, ...data.dims])
-  if (share < 1) feeds[TARGETS] = new ort.Tensor('float32', targets, [batch, tg.classes])
+  const targets = new Float32Array(batch * classes)
+  feeds[input] = new ort.Tensor('float32', x, [batch, ...data.dims])
+  if (share < 1) feeds[TARGETS] = new ort.Tensor('float32', targets, [batch, classes])
   const write = sampleWriter(data)
   const session = await openSession(tg.graph)
-  const guide =
-    teacher && share > 0 ? await teacherOf(teacher.graph, batch, data.dims, tg.classes) : undefined
+  const guide = teacher && share > 0 ? await teacherOf(teacher.graph, batch, data.dims, classes) : undefined
 
   const losses = [...(hooks.resume?.losses ?? [])]
   const rights = [...(hooks.resume?.rights ?? [])]
@@ -125,9 +128,9 @@ export async function trainHere(
       const indices = order.subarray((step % perEpoch) * batch, (step % perEpoch) * batch + batch)
       const draw = random(seed * 104729 + step)
       for (let i = 0; i < batch; i++) write(indices[i], x, i * size, randomMove(draw, shift, flip))
-      if (data.labels) writeTargets(targets, data.labels, indices, tg.classes, labelSmoothing)
+      if (data.labels) writeTargets(targets, data.labels, indices, classes, labelSmoothing)
       if (guide)
-        feeds[TEACHER_LOGITS] = new ort.Tensor('float32', await guide(feeds[tg.input]), [batch, tg.classes])
+        feeds[TEACHER_LOGITS] = new ort.Tensor('float32', await guide(feeds[input]), [batch, classes])
       const results = await session.run(feeds)
       const array = (name: string) => results[name].data as Float32Array
       const loss = array(tg.loss)[0]
@@ -137,7 +140,7 @@ export async function trainHere(
       optimizer.update(step + 1, rate(step), weights, gradients)
       for (const layer of tg.norms) average(layer, values, array, Math.max(NORM_RATE, 1 / (step + 1)))
       losses.push(loss)
-      rights.push(data.labels ? countRight(array(tg.logits), data.labels, indices, tg.classes) / batch : 0)
+      rights.push(data.labels ? countRight(array(logits), data.labels, indices, classes) / batch : 0)
       for (const result of Object.values(results)) result.dispose()
       const now = performance.now()
       if (now - told < PROGRESS_MS && step > first && step + 1 < steps) continue

@@ -1,4 +1,28 @@
+import { EspalierError } from '@espalier/shared'
+import { type DType, elementCount } from '../graph/index.js'
 import type { Builder } from '../ops/index.js'
+
+/** One output of the network, as a loss sees it. */
+export interface Output {
+  /** The value as the network gives it. */
+  readonly value: string
+  /** What a final Softmax, LogSoftmax or Sigmoid is given; the value itself where there is none. */
+  readonly logits: string
+  /** Shape for a whole batch. */
+  readonly dims: readonly number[]
+}
+
+export interface LossContext {
+  /** Where the loss writes its nodes, of any operators that have gradients. */
+  readonly g: Builder
+  /** By the names of the network's outputs, in their order. */
+  readonly outputs: ReadonlyMap<string, Output>
+  /** Declares a further input of the training graph (targets, a teacher's answers) and gives its name back. */
+  input(name: string, dtype: DType, dims: readonly number[]): string
+}
+
+/** Computes a scalar from the network's outputs; losses add up to losses. Its gradient follows from its nodes. */
+export type LossOf = (context: LossContext) => string
 
 export interface LossTerms {
   /** Share of the teacher in the loss, 0 to 1; the labels have the rest. */
@@ -6,46 +30,40 @@ export interface LossTerms {
   readonly temperature: number
 }
 
-export interface Loss {
-  /** Scalar: mean over the batch. */
-  readonly value: string
-  /** Its gradient for the logits, of their shape. */
-  readonly gradient: string
-}
-
 /** Names of the inputs that hold the target distribution and the teacher's logits, both [batch, classes]. */
 export const TARGETS = 'espalier.targets'
 export const TEACHER_LOGITS = 'espalier.teacher'
 
 /**
- * (1 − s) · cross-entropy(targets, softmax(z)) + s · T² · KL(softmax(t / T) ‖ softmax(z / T)),
+ * (1 − s) · cross-entropy(targets, softmax(z)) + s · T² · KL(softmax(t / T) ‖ softmax(z / T)), the mean over the batch,
  * the mix of Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2;
- * T² keeps the two gradients of one size.
- * @param logits [batch, classes]
+ * T² keeps the two gradients of one size. The network has one output [batch, classes].
+ * @throws MODEL_UNSUPPORTED if it has not
  */
-export function classificationLoss(g: Builder, logits: string, batch: number, terms: LossTerms): Loss {
-  const { teacherShare: share, temperature } = terms
-  const parts: Loss[] = []
-  if (share < 1) {
-    const logProbabilities = g.op('LogSoftmax', [logits], { axis: 1 })
-    const total = g.sum(g.mul(TARGETS, logProbabilities), [0, 1])
-    const difference = g.sub(g.op('Exp', [logProbabilities]), TARGETS)
-    parts.push({
-      value: g.scale(total, -(1 - share) / batch),
-      gradient: g.scale(difference, (1 - share) / batch),
-    })
+export const classification =
+  ({ teacherShare: share, temperature }: LossTerms): LossOf =>
+  ({ g, outputs, input }) => {
+    const [{ logits: z, dims }] = outputs.values()
+    const [batch, classes] = dims
+    if (outputs.size !== 1 || elementCount(dims) !== batch * classes)
+      throw new EspalierError(
+        'MODEL_UNSUPPORTED',
+        `training on labels needs a classifier with one output [batch, classes]; this network gives ${outputs.size} ` +
+          `output(s), the first of them [${dims.join(', ')}]`,
+      )
+    const logits = dims.length === 2 ? z : g.reshape(z, [batch, classes])
+    const parts: string[] = []
+    if (share < 1) {
+      const targets = input(TARGETS, 'float32', [batch, classes])
+      const total = g.sum(g.mul(targets, g.op('LogSoftmax', [logits], { axis: 1 })), [0, 1])
+      parts.push(g.scale(total, -(1 - share) / batch))
+    }
+    if (share > 0) {
+      const given = input(TEACHER_LOGITS, 'float32', [batch, classes])
+      const softened = g.op('LogSoftmax', [g.scale(logits, 1 / temperature)], { axis: 1 })
+      const teacher = g.op('LogSoftmax', [g.scale(given, 1 / temperature)], { axis: 1 })
+      const divergence = g.sum(g.mul(g.op('Exp', [teacher]), g.sub(teacher, softened)), [0, 1])
+      parts.push(g.scale(divergence, (share * temperature ** 2) / batch))
+    }
+    return parts.length === 1 ? parts[0] : g.add(parts[0], parts[1])
   }
-  if (share > 0) {
-    const softened = g.op('LogSoftmax', [g.scale(logits, 1 / temperature)], { axis: 1 })
-    const teacher = g.op('LogSoftmax', [g.scale(TEACHER_LOGITS, 1 / temperature)], { axis: 1 })
-    const wanted = g.op('Exp', [teacher])
-    const divergence = g.sum(g.mul(wanted, g.sub(teacher, softened)), [0, 1])
-    parts.push({
-      value: g.scale(divergence, (share * temperature ** 2) / batch),
-      gradient: g.scale(g.sub(g.op('Exp', [softened]), wanted), (share * temperature) / batch),
-    })
-  }
-  const [first, second] = parts
-  if (!second) return first
-  return { value: g.add(first.value, second.value), gradient: g.add(first.gradient, second.gradient) }
-}

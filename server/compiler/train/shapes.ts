@@ -4,17 +4,23 @@ import {
   type DType,
   elementCount,
   type Graph,
+  reads,
   type Tensor,
   tensor,
   type Value,
 } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
 
-/** What one run showed: the shape of every value, and small integers that sizes were computed with. */
+/** What one run showed: shape and element type of every value, and small integers that sizes were computed with. */
 export interface Sizes {
   readonly dims: ReadonlyMap<string, readonly number[]>
+  readonly types: ReadonlyMap<string, DType>
+  /** Only those that are the same whatever the inputs hold. */
   readonly integers: ReadonlyMap<string, Tensor>
 }
+
+/** Integer values of more elements are not kept. */
+const MOST_INTEGERS = 64
 
 /** Runs the network once on zeros, every intermediate exposed. All input dimensions must be numbers. */
 export async function sizesOf(graph: Graph): Promise<Sizes> {
@@ -22,19 +28,41 @@ export async function sizesOf(graph: Graph): Promise<Sizes> {
   const known = new Map(graph.outputs.map((o) => [o.name, o]))
   const outputs = [...names].map((name): Value => known.get(name) ?? { name, dtype: 'float32', dims: null })
   const session = await openSession(graph.with({ outputs: outputs.map(untyped) }), { optimize: false })
-  const results = await session.run(zeroFeeds(graph))
   const dims = new Map<string, readonly number[]>()
+  const types = new Map<string, DType>()
   const integers = new Map<string, Tensor>()
-  for (const [name, t] of graph.initializers) dims.set(name, t.dims)
-  for (const input of graph.inputs) dims.set(input.name, (input.dims ?? []) as number[])
-  for (const [name, result] of Object.entries(results)) {
-    dims.set(name, result.dims)
-    if (result.type === 'int64' && result.size <= 64)
-      integers.set(name, tensor('int64', result.dims, BigInt64Array.from(result.data as BigInt64Array)))
-    result.dispose()
+  for (const [name, t] of graph.initializers) {
+    dims.set(name, t.dims)
+    types.set(name, t.dtype)
   }
-  await session.release()
-  return { dims, integers }
+  for (const input of graph.inputs) {
+    dims.set(input.name, (input.dims ?? []) as number[])
+    types.set(input.name, input.dtype)
+  }
+  const varying = dependingOnData(graph)
+  try {
+    const results = await session.run(zeroFeeds(graph))
+    for (const [name, result] of Object.entries(results)) {
+      dims.set(name, result.dims)
+      types.set(name, result.type as DType)
+      if (result.type === 'int64' && result.size <= MOST_INTEGERS && !varying.has(name))
+        integers.set(name, tensor('int64', result.dims, BigInt64Array.from(result.data as BigInt64Array)))
+      result.dispose()
+    }
+  } finally {
+    await session.release()
+  }
+  return { dims, types, integers }
+}
+
+/** Values that depend on what the inputs hold, and not only on their sizes. */
+function dependingOnData(graph: Graph): ReadonlySet<string> {
+  const found = new Set(graph.inputs.map((i) => i.name))
+  for (const n of graph.nodes) {
+    if (n.op === 'Shape' || n.op === 'Size') continue
+    if (reads(n).some((name) => found.has(name))) for (const o of n.outputs) found.add(o)
+  }
+  return found
 }
 
 /** The runtime infers an exposed value's type; a wrong one would be refused. */

@@ -2,11 +2,11 @@ import * as ort from 'onnxruntime-node'
 import { sampleSize } from '../data/index.js'
 import { floats, type Graph, type Tensor } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
+import { withBatchStatistics } from './batch-norm.js'
 import { sampleWriter } from './batches.js'
 import type { Samples } from './options.js'
 import { withConstants } from './parameters.js'
-import { prepare } from './prepare.js'
-import { withBatchStatistics } from './training-graph.js'
+import { batchOf, prepare } from './prepare.js'
 
 /**
  * Sets the mean and variance of every BatchNormalization anew from the data (their labels are not needed), as surgery
@@ -21,7 +21,7 @@ export async function refreshStatistics(
   { samples = 2048, batch: wanted = 64 }: { samples?: number; batch?: number } = {},
 ): Promise<Graph> {
   const batch = Math.min(wanted, data.count)
-  const { graph: counting, norms } = withBatchStatistics(prepare(graph, batch, data.dims))
+  const { graph: counting, norms } = withBatchStatistics(prepare(graph, batchOf(graph, batch, data.dims)))
   if (norms.length === 0) return graph
   const outputs = norms.flatMap((n) => [n.batchMean, n.batchVariance])
   const session = await openSession(

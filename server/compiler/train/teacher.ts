@@ -2,16 +2,17 @@ import { EspalierError } from '@espalier/shared'
 import type * as ort from 'onnxruntime-node'
 import type { Graph } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
-import { prepare } from './prepare.js'
-import { logitsOf } from './training-graph.js'
+import { outputsOf } from './outputs.js'
+import { batchOf, prepare } from './prepare.js'
+import { sizesOf } from './shapes.js'
 
 /**
  * A network that answers batches: the function gives its logits, [batch, classes], for a batch of inputs.
  * @throws MODEL_UNSUPPORTED if it tells another number of classes apart
  */
 export async function teacherOf(graph: Graph, batch: number, sample: readonly number[], classes: number) {
-  const prepared = prepare(graph, batch, sample)
-  const logits = logitsOf(prepared)
+  const prepared = prepare(graph, batchOf(graph, batch, sample))
+  const [{ logits }] = outputsOf(graph, await sizesOf(prepared)).values()
   const session = await openSession(
     prepared.with({ outputs: [{ name: logits, dtype: 'float32', dims: null }] }),
   )

@@ -3,7 +3,7 @@ import { type Attribute, floats, int64s, type Node, node, type Tensor, tensor } 
 type Attributes = Readonly<Record<string, number | string | readonly number[] | Attribute | undefined>>
 
 /** The operator set that training graphs are written in. */
-export const TRAINING_OPSET = 17
+export const TRAINING_OPSET = 18
 const MICROSOFT = { domain: 'com.microsoft' }
 
 /** Gathers the nodes and constants of a graph in the making; every method gives the name of the new value. */

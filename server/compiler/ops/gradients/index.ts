@@ -7,6 +7,7 @@ import { shape } from './shape.js'
 
 export { Builder, TRAINING_OPSET } from './builder.js'
 export { tapsOf } from './convolution.js'
+export { flatOperators } from './flat.js'
 export type { GradientRule, GradientRules, Place } from './rule.js'
 export { type Window, windowOf } from './window.js'
 

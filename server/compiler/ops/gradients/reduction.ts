@@ -102,6 +102,13 @@ const softmax: GradientRule = ({ g, dy, node, shape }) => {
   return [g.sub(weighted, g.mul(y, g.sum(weighted, [axis], true)))]
 }
 
+const logSoftmax: GradientRule = ({ g, dy, node, shape }) => {
+  const [y] = node.outputs
+  const rank = shape(y).length
+  const axis = (intAttribute(node, 'axis', -1) + rank) % rank
+  return [g.sub(dy, g.mul(g.op('Exp', [y]), g.sum(dy, [axis], true)))]
+}
+
 const channelwise = (p: Place) => {
   const dims = p.shape(p.node.inputs[0])
   return {
@@ -150,5 +157,6 @@ export const reductions: GradientRules = {
   AveragePool: averagePool,
   MaxPool: maxPool,
   Softmax: softmax,
+  LogSoftmax: logSoftmax,
   BatchNormalization: batchNormalization,
 }

@@ -1,4 +1,4 @@
-import type { Node, Tensor } from '../../graph/index.js'
+import type { DType, Node, Tensor } from '../../graph/index.js'
 import type { Builder } from './builder.js'
 
 /** What a gradient rule may ask about the node it differentiates. All shapes are concrete. */
@@ -13,6 +13,7 @@ export interface Place {
   /** Whether the gradient of input `i` is of use to anybody. */
   wants(i: number): boolean
   shape(value: string): readonly number[]
+  dtype(value: string): DType
   constant(value: string): Tensor | undefined
   /** Marks a gradient that still has ones where the input has sizes: it is spread when it is summed or used. */
   broadcast(gradient: string): string
@@ -25,4 +26,5 @@ export interface Place {
  * there is none. Rules may leave out inputs that nobody wants.
  */
 export type GradientRule = (place: Place) => readonly string[]
+/** By operator; those of another domain than ONNX's own as `domain.Operator`. */
 export type GradientRules = Readonly<Record<string, GradientRule>>
