@@ -33,7 +33,7 @@ const options: TrainOptions = {
   epochs,
   seed,
   batch: 64,
-  optimizer: 'adam',
+  optimizer: 'adamw',
   lr: 4e-3,
   schedule: 'one-cycle',
   weightDecay: 0.02,

@@ -40,6 +40,15 @@ export const many =
   <T>(parse: (text: string) => T) =>
   (text: string, before: T[] | undefined): T[] => [...(before ?? []), parse(text)]
 
+/** An option that is one of some words: `oneOf('a schedule', ['step', 'cosine'])`. */
+export const oneOf =
+  <T extends string>(what: string, words: readonly T[]) =>
+  (text: string): T => {
+    const found = words.find((w) => w === text)
+    if (found) return found
+    throw new EspalierError('OPTION_INVALID', `'${text}' is not ${what}: ${words.join(', ')}`)
+  }
+
 const invalid = (text: string, wanted: string) =>
   new EspalierError('OPTION_INVALID', `'${text}' is not ${wanted}`)
 

@@ -1,9 +1,15 @@
-import { EspalierError } from '@espalier/shared'
 import { holdOut, loadDataset, requireDistinct, withPreprocess } from '../compiler/data/index.js'
 import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
 import { evaluate } from '../compiler/runtime/index.js'
-import { type TrainProgress, train } from '../compiler/train/index.js'
-import { count, type Define, interruption, outputOf, positive, share } from './command.js'
+import {
+  type OptimizerName,
+  optimizerNames,
+  type ScheduleName,
+  scheduleNames,
+  type TrainProgress,
+  train,
+} from '../compiler/train/index.js'
+import { count, type Define, interruption, many, oneOf, outputOf, positive, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show } from './output.js'
 
@@ -17,8 +23,17 @@ interface Options extends DataOptions {
   readonly epochs: number
   readonly lr?: number
   readonly batch: number
-  readonly optimizer: 'adam' | 'sgd'
-  readonly weightDecay: number
+  readonly optimizer: OptimizerName
+  readonly momentum: number
+  readonly nesterov?: boolean
+  readonly weightDecay?: number
+  readonly schedule: ScheduleName
+  readonly warmup?: number
+  readonly freeze?: string[]
+  readonly keepZeros?: boolean
+  readonly average: number
+  readonly patience?: number
+  readonly labelSmoothing: number
   readonly shift: number
   readonly flip?: boolean
   readonly frozenNorm?: boolean
@@ -40,8 +55,26 @@ export const command: Define = (c) => {
     .option('--epochs <n>', 'passes over the data', count, 3)
     .option('--lr <rate>', 'highest learning rate; 0.001 for adam and 0.01 for sgd if not given', positive)
     .option('--batch <n>', 'samples a step', count, 64)
-    .option('--optimizer <adam|sgd>', 'adam, or sgd with momentum 0.9', optimizer, 'adam')
-    .option('--weight-decay <rate>', 'decoupled weight decay', share, 0)
+    .option('--optimizer <name>', optimizerNames.join(', '), oneOf('an optimizer', optimizerNames), 'adam')
+    .option('--momentum <share>', 'momentum of sgd', share, 0.9)
+    .option('--nesterov', "sgd's momentum looks ahead")
+    .option('--weight-decay <rate>', '0.01 for adamw, which takes it from the weights; else 0', share)
+    .option('--schedule <name>', scheduleNames.join(', '), oneOf('a schedule', scheduleNames), 'cosine')
+    .option('--warmup <share>', 'share of the steps over which the learning rate rises', share)
+    .option(
+      '--freeze <name...>',
+      'leave weights alone: names of weights or nodes, * for any letters',
+      many(String),
+    )
+    .option('--keep-zeros', 'weights that are exactly zero stay zero, as sparsify left them')
+    .option(
+      '--average <share>',
+      'average of the weights that keeps this share a step, for example 0.999',
+      share,
+      0,
+    )
+    .option('--patience <epochs>', 'end after so many epochs without a lower loss on a tenth held out', count)
+    .option('--label-smoothing <share>', 'take this share from the right class for all', share, 0)
     .option('--shift <pixels>', 'shift images at random by up to so many pixels', count, 0)
     .option('--flip', 'mirror images at random')
     .option('--frozen-norm', "keep the file's batch-normalisation statistics")
@@ -50,10 +83,15 @@ export const command: Define = (c) => {
       'after',
       `
 Trains in a process of its own, on one thread. The learning rate rises for a twentieth of the steps and falls as a
-cosine. Ctrl-C stops; the same call then goes on from OUTPUT.checkpoint, which is also written every 30 seconds.
+cosine, unless --schedule and --warmup say otherwise. Ctrl-C stops; the same call then goes on from OUTPUT.checkpoint,
+which is also written every 30 seconds, to the same weights as without a stop. --patience takes the weights of the epoch
+that was best on a tenth of --data held out, never on --eval. A loss that is no number ends the run, says at which step
+and in which value it first arose, and leaves the last good checkpoint.
 
   espalier finetune pruned.onnx -o tuned.onnx --data images:photos/train --eval images:photos/test
-  espalier finetune pruned.onnx -o tuned.onnx --data npz:inputs.npz --teacher dense.onnx --epochs 5`,
+  espalier finetune pruned.onnx -o tuned.onnx --data npz:inputs.npz --teacher dense.onnx --epochs 5
+  espalier finetune dense.onnx -o head.onnx --data images:photos --freeze 'backbone.*' --epochs 2
+  espalier finetune sparse.onnx -o tuned.onnx --data images:photos --keep-zeros --optimizer sgd --nesterov`,
     )
     .action(finetune)
 }
@@ -75,7 +113,9 @@ async function finetune(model: string, options: Options): Promise<void> {
       ? await loadDataset(graph, options.eval, reading('reading the evaluation data'))
       : undefined
     if (given) requireDistinct(data, given)
-    const { rest, held } = given ? { rest: data, held: given } : holdOut(data, options.seed)
+    const parts = given && options.patience === undefined ? undefined : holdOut(data, options.seed)
+    const rest = parts?.rest ?? data
+    const held = given ?? parts?.held ?? data
     const judge = async (what: string, network: typeof graph) =>
       held.labels
         ? (await evaluate(network, held, { on: (n, all) => progress.update(what, n, all), signal })).top1
@@ -86,7 +126,14 @@ async function finetune(model: string, options: Options): Promise<void> {
       rest,
       {
         ...{ epochs: options.epochs, lr: options.lr, batch: options.batch, optimizer: options.optimizer },
-        ...{ weightDecay: options.weightDecay, shift: options.shift, flip: options.flip, seed: options.seed },
+        ...{ momentum: options.momentum, nesterov: options.nesterov, weightDecay: options.weightDecay },
+        ...{ schedule: options.schedule, warmup: options.warmup, labelSmoothing: options.labelSmoothing },
+        ...{ freeze: options.freeze, keepZeros: options.keepZeros, average: options.average },
+        ...{ shift: options.shift, flip: options.flip, seed: options.seed },
+        stopping:
+          parts && options.patience !== undefined
+            ? { data: parts.held, patience: options.patience }
+            : undefined,
         batchNorm: options.frozenNorm ? 'frozen' : 'batch',
         teacher: teacher && { graph: teacher, temperature: options.temperature, share: options.teacherShare },
         checkpoint: `${options.output}.checkpoint`,
@@ -96,14 +143,15 @@ async function finetune(model: string, options: Options): Promise<void> {
     )
     const top1After = await judge('evaluating after', trained)
     const bytes = await writeModelFile(withPreprocess(trained, data.preprocess), options.output)
-    const { steps, lossFirst, lossLast, imagesPerSecond, seconds } = history
-    const result = { steps, lossFirst, lossLast, top1Before, top1After, imagesPerSecond, seconds }
+    const { steps, lossFirst, lossLast, imagesPerSecond, seconds, bestEpoch } = history
+    const result = { steps, lossFirst, lossLast, top1Before, top1After, imagesPerSecond, seconds, bestEpoch }
     progress.done()
     out.result({ ...result, evaluated: held.count, fileBytes: bytes }, () =>
       facts({
         written: `${options.output}, ${show.bytes(bytes)}`,
         steps: `${steps} in ${seconds.toFixed(1)} s, ${imagesPerSecond.toFixed(0)} images/s`,
         loss: `${lossFirst.toFixed(4)} → ${lossLast.toFixed(4)}`,
+        ...(bestEpoch !== undefined && { taken: `the weights after epoch ${bestEpoch}` }),
         'top-1': held.labels
           ? `${show.percent(top1Before)} → ${show.percent(top1After)} on ${held.count} samples ${given ? 'of --eval' : 'held out of --data'}`
           : 'unknown: the data have no labels',
@@ -117,9 +165,4 @@ async function finetune(model: string, options: Options): Promise<void> {
 function line({ epoch, loss, accuracy, imagesPerSecond, secondsLeft }: TrainProgress): string {
   const right = accuracy === null ? '' : `, ${show.percent(accuracy)} right`
   return `epoch ${epoch}: loss ${loss.toFixed(4)}${right}, ${imagesPerSecond.toFixed(0)} images/s, ${Math.ceil(secondsLeft)} s left`
-}
-
-function optimizer(text: string): 'adam' | 'sgd' {
-  if (text === 'adam' || text === 'sgd') return text
-  throw new EspalierError('OPTION_INVALID', `'${text}' is not an optimizer: adam or sgd`)
 }

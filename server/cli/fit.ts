@@ -1,7 +1,8 @@
-import { EspalierError, formatBytes } from '@espalier/shared'
+import { formatBytes } from '@espalier/shared'
 import { variantLimits } from '../compiler/limits.js'
 import { type FitResult, fit } from '../compiler/recipes/index.js'
-import { count, type Define, interruption, many, outputOf, positive, share, size } from './command.js'
+import { type OptimizerName, optimizerNames } from '../compiler/train/index.js'
+import { count, type Define, interruption, many, oneOf, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { boundNames, show, table } from './output.js'
 
@@ -21,7 +22,7 @@ interface Options extends DataOptions {
   readonly depth?: number
   readonly criterion?: string
   readonly lr?: number
-  readonly optimizer?: string
+  readonly optimizer?: OptimizerName
   readonly batch?: number
   readonly weightDecay?: number
   readonly shift?: number
@@ -55,9 +56,13 @@ export const command: Define = (c) => {
     )
     .option('--seed <n>', 'for everything that draws random numbers', count, 0)
     .option('--lr <rate>', 'peak learning rate', positive)
-    .option('--optimizer <adam|sgd>', 'how weights are updated', optimizer)
+    .option(
+      '--optimizer <name>',
+      `how weights are updated: ${optimizerNames.join(', ')}`,
+      oneOf('an optimizer', optimizerNames),
+    )
     .option('--batch <n>', 'samples a step', count)
-    .option('--weight-decay <rate>', 'decoupled weight decay', positive)
+    .option('--weight-decay <rate>', 'weight decay', positive)
     .option('--shift <pixels>', 'shift training images at random by up to so many', count)
     .option('--flip', 'mirror training images at random')
     .addHelpText(
@@ -97,7 +102,7 @@ async function run(model: string, options: Options): Promise<void> {
       depth: options.depth,
       epochs: options.epochs,
       seed: options.seed,
-      training: { lr, optimizer: optimizer as 'adam' | 'sgd' | undefined, batch, weightDecay, shift, flip },
+      training: { lr, optimizer, batch, weightDecay, shift, flip },
     },
     ({ stage, done, total, message, variant }) =>
       progress.update(
@@ -109,11 +114,6 @@ async function run(model: string, options: Options): Promise<void> {
   ).finally(() => progress.done())
   const { report: _, ...numbers } = result
   out.result(numbers, () => describe(result, options.output))
-}
-
-function optimizer(text: string): string {
-  if (text === 'adam' || text === 'sgd') return text
-  throw new EspalierError('OPTION_INVALID', `'${text}' is not an optimizer: adam or sgd`)
 }
 
 function describe({ dense, variants, seconds }: FitResult, folder: string): string {

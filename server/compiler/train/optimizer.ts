@@ -1,51 +1,86 @@
-/** Changes weights in place, given their gradients. State grows with the weights and can be saved and restored. */
-export interface Optimizer {
-  /** @param step counts from 1 */
-  update(step: number, lr: number, weights: readonly Float32Array[], gradients: readonly Float32Array[]): void
-  state: Float32Array[]
+import type { OptimizerName } from './options.js'
+
+/** Something that is learnt, in place. */
+export interface Parameter {
+  readonly value: Float32Array
+  readonly decay: number
+  /** What the learning rate is multiplied by; 1 by default. */
+  readonly rate?: number
 }
 
-const like = (weights: readonly Float32Array[]) => weights.map((w) => new Float32Array(w.length))
+/** Changes parameters in place, given their gradients. State grows with them and can be saved and restored. */
+export interface Optimizer {
+  /** @param step counts from 1 */
+  update(step: number, lr: number, gradients: readonly Float32Array[]): void
+  readonly state: readonly Float32Array[]
+}
 
-/** Kingma and Ba 2015, with decoupled weight decay (Loshchilov and Hutter 2019). `decay`: one factor a weight. */
+export interface OptimizerOptions {
+  readonly momentum?: number
+  readonly nesterov?: boolean
+}
+
+export function optimizerOf(
+  name: OptimizerName,
+  parameters: readonly Parameter[],
+  { momentum = 0.9, nesterov = false }: OptimizerOptions,
+): Optimizer {
+  if (name === 'sgd') return sgd(parameters, momentum, nesterov)
+  return adam(parameters, name === 'adamw')
+}
+
+const zerosLike = (parameters: readonly Parameter[]) =>
+  parameters.map(({ value }) => new Float32Array(value.length))
+
+/**
+ * Kingma and Ba 2015, with weight decay added to the gradients, or decoupled from them (Loshchilov and Hutter 2019,
+ * "Decoupled Weight Decay Regularization": AdamW).
+ */
 export function adam(
-  weights: readonly Float32Array[],
-  decay: readonly number[],
+  parameters: readonly Parameter[],
+  decoupled: boolean,
   { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = {},
 ): Optimizer {
-  const state = [...like(weights), ...like(weights)]
+  const [first, second] = [zerosLike(parameters), zerosLike(parameters)]
   return {
-    state,
-    update(step, lr, weights, gradients) {
-      const rate = (lr * Math.sqrt(1 - beta2 ** step)) / (1 - beta1 ** step)
-      const tiny = epsilon * Math.sqrt(1 - beta2 ** step)
-      for (let k = 0; k < weights.length; k++) {
-        const [w, g, m, v] = [weights[k], gradients[k], this.state[k], this.state[weights.length + k]]
-        const keep = 1 - lr * decay[k]
+    state: [...first, ...second],
+    update(step, lr, gradients) {
+      for (const [k, { value: w, decay, rate = 1 }] of parameters.entries()) {
+        const [g, m, v] = [gradients[k], first[k], second[k]]
+        const size = (rate * lr * Math.sqrt(1 - beta2 ** step)) / (1 - beta1 ** step)
+        const tiny = epsilon * Math.sqrt(1 - beta2 ** step)
+        const keep = decoupled ? 1 - rate * lr * decay : 1
+        const pull = decoupled ? 0 : decay
         for (let i = 0; i < w.length; i++) {
-          const d = g[i]
+          const d = g[i] + pull * w[i]
           const mi = beta1 * m[i] + (1 - beta1) * d
           const vi = beta2 * v[i] + (1 - beta2) * d * d
           m[i] = mi
           v[i] = vi
-          w[i] = keep * w[i] - (rate * mi) / (Math.sqrt(vi) + tiny)
+          w[i] = keep * w[i] - (size * mi) / (Math.sqrt(vi) + tiny)
         }
       }
     },
   }
 }
 
-/** Heavy-ball momentum; weight decay is decoupled as in Adam. */
-export function sgd(weights: readonly Float32Array[], decay: readonly number[], momentum: number): Optimizer {
+/**
+ * Momentum v ← μ·v + g and step w ← w − lr·v; with `nesterov` w ← w − lr·(g + μ·v), the form of Sutskever et al. 2013
+ * ("On the importance of initialization and momentum in deep learning") for weights at the point looked ahead to.
+ */
+export function sgd(parameters: readonly Parameter[], momentum: number, nesterov: boolean): Optimizer {
+  const velocities = zerosLike(parameters)
   return {
-    state: like(weights),
-    update(_, lr, weights, gradients) {
-      for (let k = 0; k < weights.length; k++) {
-        const [w, g, m] = [weights[k], gradients[k], this.state[k]]
-        const keep = 1 - lr * decay[k]
+    state: velocities,
+    update(_, lr, gradients) {
+      for (const [k, { value: w, decay, rate = 1 }] of parameters.entries()) {
+        const [g, v] = [gradients[k], velocities[k]]
+        const size = rate * lr
         for (let i = 0; i < w.length; i++) {
-          m[i] = momentum * m[i] + g[i]
-          w[i] = keep * w[i] - lr * m[i]
+          const d = g[i] + decay * w[i]
+          const vi = momentum * v[i] + d
+          v[i] = vi
+          w[i] -= size * (nesterov ? d + momentum * vi : vi)
         }
       }
     },

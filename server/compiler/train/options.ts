@@ -1,8 +1,14 @@
+import { EspalierError } from '@espalier/shared'
 import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 
 /** What a network is trained on, whole in memory; `labels` may be absent for distillation alone. */
 export type Samples = Omit<Dataset, 'spec' | 'classNames'>
+
+export type OptimizerName = (typeof optimizerNames)[number]
+export const optimizerNames = ['adam', 'adamw', 'sgd'] as const
+export type ScheduleName = (typeof scheduleNames)[number]
+export const scheduleNames = ['constant', 'step', 'cosine', 'one-cycle'] as const
 
 export interface TrainOptions {
   /** Passes over the data; 1 by default. */
@@ -11,16 +17,43 @@ export interface TrainOptions {
   readonly maxSteps?: number
   /** Samples a step; 64 by default. The last incomplete batch of an epoch is left out. */
   readonly batch?: number
-  readonly optimizer?: 'adam' | 'sgd'
-  /** Peak learning rate; 1e-3 for Adam and 0.01 for SGD by default. */
+  readonly optimizer?: OptimizerName
+  /** Peak learning rate; 1e-3 for Adam and AdamW, 0.01 for SGD by default. */
   readonly lr?: number
   /** SGD's momentum; 0.9 by default. */
   readonly momentum?: number
-  /** Decoupled weight decay, applied to weights of two and more dimensions; 0 by default. */
+  /** SGD's momentum looks ahead (Nesterov 1983); false by default. */
+  readonly nesterov?: boolean
+  /**
+   * Weight decay of weights of two and more dimensions: added to their gradients, or with `adamw` taken from the weights
+   * themselves. 0.01 for AdamW and 0 otherwise by default.
+   */
   readonly weightDecay?: number
-  readonly schedule?: 'constant' | 'cosine' | 'one-cycle'
+  /** `cosine` by default. */
+  readonly schedule?: ScheduleName
   /** The share of all steps over which the learning rate rises from near 0; 0.05 by default, 0.3 for one-cycle. */
   readonly warmup?: number
+  /** For the schedule `step`: shares of all steps after which the learning rate falls to a tenth; 0.5 and 0.75 by default. */
+  readonly milestones?: readonly number[]
+  /**
+   * Weights that stay as they are: names of constants or of the nodes that use them, `*` standing for any characters.
+   * None by default.
+   */
+  readonly freeze?: readonly string[]
+  /** Weights that are exactly zero stay exactly zero; false by default. Those of two and more dimensions only. */
+  readonly keepZeros?: boolean
+  /**
+   * Exponential moving average of the weights (Polyak and Juditsky 1992), which the result then holds: the share of the
+   * average that a step leaves, for example 0.999; early steps leave less, (1 + step) / (10 + step). 0, the default,
+   * switches it off.
+   */
+  readonly average?: number
+  /** Ends the run early, and takes the best weights, by their loss on labelled samples that are not trained on. */
+  readonly stopping?: {
+    readonly data: Samples
+    /** Epochs without a lower loss after which the run ends. */
+    readonly patience: number
+  }
   /** Largest Euclidean norm of all gradients together; 0 switches clipping off; 5 by default. */
   readonly clip?: number
   /** Softens the labels: each class gets this share divided by the number of classes; 0 by default. */
@@ -35,6 +68,8 @@ export interface TrainOptions {
   }
   /** `batch`: statistics of each batch and running averages (default); `frozen`: the file's statistics. */
   readonly batchNorm?: 'batch' | 'frozen'
+  /** Whether the network's Dropout drops; true by default. */
+  readonly dropout?: boolean
   /** Random shifts by up to so many pixels, zeros moving in; 0 by default. Samples [channels, height, width] only. */
   readonly shift?: number
   /** Random mirroring left to right; false by default. */
@@ -64,12 +99,31 @@ export interface TrainHistory {
   readonly lossLast: number
   readonly seconds: number
   readonly imagesPerSecond: number
-  /** One entry an epoch. */
-  readonly epochs: readonly { readonly loss: number; readonly accuracy: number | null }[]
+  /** One entry an epoch; `held` with early stopping: the loss on samples held out. */
+  readonly epochs: readonly {
+    readonly loss: number
+    readonly accuracy: number | null
+    readonly held?: number
+  }[]
+  /** With early stopping: the epoch, counted from 1, whose weights were taken. */
+  readonly bestEpoch?: number
 }
 
 export interface TrainResult {
   /** The given graph with new weights: same nodes, names, shapes and metadata. */
   readonly graph: Graph
   readonly history: TrainHistory
+}
+
+/** @throws OPTION_INVALID for options that train nothing or cannot hold together */
+export function requireSense({ epochs = 1, batch = 64, average = 0, stopping }: TrainOptions): void {
+  const wrong =
+    epochs < 1 || batch < 1
+      ? `${epochs} epochs in batches of ${batch} train nothing; both must be at least 1`
+      : !(average >= 0 && average < 1)
+        ? `an average that keeps ${average} of itself is none; give a share below 1, for example 0.999`
+        : stopping && stopping.patience < 1
+          ? `a patience of ${stopping.patience} epochs would end every run after one; give at least 1`
+          : undefined
+  if (wrong) throw new EspalierError('OPTION_INVALID', wrong)
 }

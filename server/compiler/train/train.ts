@@ -27,13 +27,17 @@ export async function train(
 ): Promise<TrainResult> {
   if (signal?.aborted) throw new EspalierError('INTERRUPTED', 'training was interrupted before it began')
   const { teacher, ...rest } = options
-  const { count, dims, values, labels, preprocess } = data
+  const { stopping } = rest
   const job: Request = {
     job: {
       model: writeModel(graph),
       teacher: teacher && writeModel(teacher.graph),
-      data: { count, dims, values, labels, preprocess },
-      options: { ...rest, teacher: teacher && { temperature: teacher.temperature, share: teacher.share } },
+      data: plain(data),
+      options: {
+        ...rest,
+        stopping: stopping && { ...stopping, data: plain(stopping.data) },
+        teacher: teacher && { temperature: teacher.temperature, share: teacher.share },
+      },
     },
   }
   const child = fork(script, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
@@ -77,3 +81,12 @@ export async function train(
     if (child.exitCode === null && !child.connected) child.kill('SIGKILL')
   }
 }
+
+/** What training needs of data, and nothing that cannot be sent to a process. */
+const plain = ({ count, dims, values, labels, preprocess }: Samples): Samples => ({
+  count,
+  dims,
+  values,
+  labels,
+  preprocess,
+})

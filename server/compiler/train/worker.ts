@@ -17,11 +17,12 @@ let stopped = false
 async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
   const { model, teacher, data, options } = job
   const { checkpoint } = options
+  const { stopping } = options
   const key = runKey(
     model,
     teacher ?? '',
-    JSON.stringify({ ...options, checkpoint: undefined }),
-    `${data.count}`,
+    JSON.stringify({ ...options, checkpoint: undefined, stopping: stopping?.patience }),
+    ...[data, stopping?.data].flatMap((d) => [bytesOf(d?.values), bytesOf(d?.labels)]),
   )
   let saved = performance.now()
   const { constants, history } = await trainHere(
@@ -34,7 +35,9 @@ async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
       between(state: () => TrainState) {
         const due = performance.now() - saved > CHECKPOINT_MS
         if (checkpoint && (due || stopped)) {
-          saveCheckpoint(checkpoint, key, state())
+          const now = state()
+          // What is no number is no state to go on from: the checkpoint before stays.
+          if (finite(now)) saveCheckpoint(checkpoint, key, now)
           saved = performance.now()
         }
         if (stopped) throw new EspalierError('INTERRUPTED', interrupted(checkpoint))
@@ -44,6 +47,12 @@ async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
   if (checkpoint) removeCheckpoint(checkpoint)
   await send({ result: { constants, history } })
 }
+
+const bytesOf = (array?: Uint8Array | Float32Array | Int32Array) =>
+  array ? new Uint8Array(array.buffer, array.byteOffset, array.byteLength) : ''
+
+const finite = ({ weights }: TrainState) =>
+  [...weights.values()].every((values) => values.every(Number.isFinite))
 
 const interrupted = (checkpoint?: string) =>
   checkpoint

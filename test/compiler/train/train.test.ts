@@ -138,7 +138,10 @@ t.test('frozen statistics stay, and are left to those of the batch otherwise', a
 
 t.test('a run that was stopped goes on from its checkpoint to the very same weights', async (t) => {
   const checkpoint = join(t.testdir(), 'run')
-  const long = { ...options, epochs: 150, checkpoint }
+  const long: TrainOptions = {
+    ...{ ...options, epochs: 150, checkpoint, average: 0.99, keepZeros: true },
+    stopping: { data: quadrants(40, 3), patience: 150 },
+  }
   const controller = new AbortController()
   await t.rejects(
     train(small(), data, long, () => controller.abort(), controller.signal),
@@ -152,6 +155,87 @@ t.test('a run that was stopped goes on from its checkpoint to the very same weig
   t.equal(resumed.history.steps, whole.history.steps)
   for (const name of ['w1', 'w3', 'variance'])
     t.same(bytes(resumed.graph, name), bytes(whole.graph, name), name)
+})
+
+const zeroed = (graph: Graph, name: string, share: number) => {
+  const next = random(3)
+  const { dims, data } = graph.constant(name)!
+  const values = Float32Array.from(data as Float32Array, (v) => (next() < share ? 0 : v))
+  return graph.with({ initializers: new Map([...graph.initializers, [name, floats(dims, values)]]) })
+}
+
+t.test('with keepZeros what is zero stays exactly zero under every optimiser', async (t) => {
+  const sparse = zeroed(zeroed(small(), 'w3', 0.8), 'w1', 0.5)
+  for (const more of [
+    { optimizer: 'adam', weightDecay: 0.1 },
+    { optimizer: 'adamw', weightDecay: 0.1, average: 0.9 },
+    { optimizer: 'sgd', nesterov: true, weightDecay: 0.1, lr: 0.05 },
+  ] as const) {
+    const { graph } = await quick(sparse, data, { ...options, epochs: 2, ...more, keepZeros: true })
+    for (const name of ['w1', 'w3']) {
+      const [before, after] = [bytes(sparse, name), bytes(graph, name)]
+      t.ok(
+        before.every((v, i) => (v === 0) === (after[i] === 0)),
+        `${name} under ${more.optimizer}`,
+      )
+    }
+    t.notSame(bytes(graph, 'b3'), bytes(sparse, 'b3'), 'biases of zero are no mask')
+  }
+  const { graph: freed } = await quick(sparse, data, { ...options, epochs: 1 })
+  t.ok(
+    bytes(freed, 'w3').every((v) => v !== 0),
+    'and without it they come back',
+  )
+})
+
+t.test('frozen weights stay, by their own names and by those of nodes', async (t) => {
+  const base = small()
+  const named = base.with({
+    nodes: base.nodes.map((n) => (n.op === 'Gemm' ? { ...n, name: 'head/dense' } : n)),
+  })
+  const { graph } = await quick(named, data, { ...options, epochs: 1, freeze: ['head*', 'w1'] })
+  for (const name of ['w1', 'w3', 'b3']) t.same(bytes(graph, name), bytes(base, name), name)
+  for (const name of ['w2', 'scale']) t.notSame(bytes(graph, name), bytes(base, name), name)
+  const refused = (freeze: string[], message: RegExp) =>
+    t.rejects(quick(named, data, { ...options, freeze }), { code: 'OPTION_INVALID', message })
+  await refused(['tail*'], /'tail\*'/)
+  await refused(['*'], /nothing is left/)
+})
+
+t.test('the weights taken are those of the epoch that was best on what was held out', async (t) => {
+  const held = quadrants(100, 4)
+  const wild: TrainOptions = { ...options, epochs: 30, lr: 0.05, schedule: 'constant', warmup: 0 }
+  const { graph, history } = await quick(small(), data, { ...wild, stopping: { data: held, patience: 2 } })
+  const losses = history.epochs.map((e) => e.held ?? Number.NaN)
+  const best = losses.indexOf(Math.min(...losses)) + 1
+  t.equal(history.bestEpoch, best)
+  t.ok(losses.length < 30 && losses.length === best + 2, `ended after epoch ${losses.length}, best ${best}`)
+  const { loss } = await evaluate(graph, { ...held, spec: 'held' })
+  t.equal(loss, losses[best - 1])
+  const { graph: short } = await quick(small(), data, { ...wild, maxSteps: best * 20 })
+  t.same(bytes(graph, 'w3'), bytes(short, 'w3'), 'as if it had ended there')
+  const { labels: _, ...unlabelled } = held
+  await t.rejects(quick(small(), data, { ...wild, stopping: { data: unlabelled, patience: 1 } }), {
+    code: 'DATA_UNLABELLED',
+  })
+})
+
+t.test('what is no number is named where it first arose', async (t) => {
+  const values = Float32Array.from(data.values)
+  values[100 * 64 + 5] = Number.NaN
+  await t.rejects(quick(small(), { ...data, values }, options), {
+    code: 'TRAINING_DIVERGED',
+    message: /at step \d+: .*sample 100 of the data holds NaN/,
+  })
+  const root = small().with({
+    nodes: small().nodes.map((n) =>
+      n.op === 'Relu' ? node('Sqrt', n.inputs, n.outputs, {}, { name: 'root' }) : n,
+    ),
+  })
+  await t.rejects(quick(root, data, options), {
+    code: 'TRAINING_DIVERGED',
+    message: /step 1: .*the first NaN is in 'e', made by Sqrt of node 'root'/,
+  })
 })
 
 t.test('a checkpoint of another run, or a broken one, is not taken up', async (t) => {
