@@ -1,4 +1,5 @@
 /** Measuring a model's memory and latency in fresh processes. What runs inside them is in `child.js`. */
+export * from './machine.js'
 export * from './measure.js'
 export * from './operator-times.js'
 export * from './percentiles.js'

@@ -1,3 +1,3 @@
 export { latencyModel } from './model.js'
 export { nothing, operatorsOf } from './operators.js'
-export { readTimes } from './read.js'
+export { isOfHere, readTimes } from './read.js'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { EspalierError } from '@espalier/shared'
-import { type OperatorTimes, operatorTimes } from '@espalier/shared/measure/index.js'
+import { machineName, type OperatorTimes, operatorTimes } from '@espalier/shared/measure/index.js'
 import { parse } from '@espalier/shared/messages/message.js'
 
 /** A file that `espalier profile` wrote. @throws FILE_NOT_FOUND, MESSAGE_INVALID, MESSAGE_TOO_LARGE */
@@ -10,3 +10,6 @@ export async function readTimes(path: string): Promise<OperatorTimes> {
   })
   return parse(operatorTimes, bytes)
 }
+
+/** Whether a table is of this machine, so that what it expects can be measured. */
+export const isOfHere = ({ machine }: OperatorTimes): boolean => machine === machineName()

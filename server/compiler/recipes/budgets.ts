@@ -44,10 +44,13 @@ export class Budgets {
     this.#file = file
   }
 
-  /** The units to remove: every limit holds, those on memory and latency as measured. @throws BUDGET_UNREACHABLE */
+  /**
+   * The units to remove: every limit holds, those on memory and latency as measured, but latency as expected where
+   * the profile is of another machine. @throws BUDGET_UNREACHABLE
+   */
   async choose(variant: string): Promise<Allocation> {
     const { latencyMs: limit } = this.#limits
-    if (limit === undefined) return this.#withMemory(variant)
+    if (limit === undefined || this.#run.elsewhere !== undefined) return this.#withMemory(variant)
     let best: Allocation | undefined
     let least = Number.POSITIVE_INFINITY
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -109,7 +112,8 @@ export class Budgets {
   /** Whether what was made of a choice holds every limit as measured; if not, the next choice is smaller. */
   hold(choice: Allocation, { measuredRamBytes, fileBytes, p50Ms }: Sizes): boolean {
     const none = Number.POSITIVE_INFINITY
-    const { memoryBytes = none, artifactBytes = none, latencyMs = none } = this.#limits
+    const { memoryBytes = none, artifactBytes = none } = this.#limits
+    const latencyMs = this.#run.elsewhere === undefined ? (this.#limits.latencyMs ?? none) : none
     if (p50Ms > latencyMs) this.#latencyMs = (choice.costs.latency * latencyMs * (1 - 2 * MARGIN)) / p50Ms
     if (measuredRamBytes > memoryBytes) {
       const { predictedRamBytes: predicted } = choice.footprint

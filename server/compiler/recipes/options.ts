@@ -112,6 +112,8 @@ export interface VariantResult extends Sizes, Accuracy {
   readonly saliency: number
   /** Bytes that travel. */
   readonly artifactBytes: number
+  /** Median query on the machine of the profile, as it is expected by it; null without a profile. */
+  readonly expectedMs: number | null
   /** Right after pruning, before anything was done for it. */
   readonly top1Pruned: number | null
   readonly repair: RepairResult

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MeasuringProcess, type OperatorTimes } from '@espalier/shared/measure/index.js'
+import { MeasuringProcess, machineName, type OperatorTimes } from '@espalier/shared/measure/index.js'
 import type { InputShapes, Unit } from '../analysis/index.js'
 import { ladder } from '../budget/index.js'
 import { random } from '../data/index.js'
@@ -66,7 +66,7 @@ export async function profile(
     const base = queryMs ?? 0
     const measured: OperatorTimes = {
       espalierProfile: 1,
-      machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
+      machine: machineName(),
       runtime,
       runtimeVersion,
       threads,

@@ -9,7 +9,7 @@ import {
   withPreprocess,
 } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
-import { latencyModel, readTimes } from '../latency/index.js'
+import { isOfHere, latencyModel, readTimes } from '../latency/index.js'
 import type { VariantLimits } from '../limits.js'
 import { readModelFile } from '../onnx/index.js'
 import { type Evaluation, evaluate } from '../runtime/index.js'
@@ -42,6 +42,8 @@ export interface Run {
   readonly points: Point[]
   /** By the profile, where one is given. */
   readonly latency?: LatencyModel
+  /** The machine of the profile where it is not this one: then latency is expected, and not measured here. */
+  readonly elsewhere?: string
   readonly ledger: Ledger
   readonly on: On
   readonly signal?: AbortSignal
@@ -51,6 +53,7 @@ export interface Run {
 export async function prepare(options: FitOptions, on: On, signal?: AbortSignal): Promise<Run> {
   const seed = options.seed ?? DEFAULTS.seed
   on({ stage: 'read', done: 0, total: 1, message: 'reading model and data' })
+  const times = options.profile === undefined ? undefined : await readTimes(options.profile)
   const original = await readModelFile(options.model)
   const subject = await prunable(original, options.load?.shapes)
   const load = (spec: string) =>
@@ -73,9 +76,6 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
     signal,
   })
   const ledger = await Ledger.open(options)
-  const latency = options.profile
-    ? latencyModel(await readTimes(options.profile), subject.coupling)
-    : undefined
   return {
     options,
     criterion,
@@ -86,7 +86,8 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
     denseAnswers,
     scores,
     points: [],
-    latency,
+    latency: times && latencyModel(times, subject.coupling),
+    elsewhere: times && !isOfHere(times) ? times.machine : undefined,
     ledger,
     on,
     signal,

@@ -54,6 +54,7 @@ export async function variantResult(run: Run, asked: VariantLimits): Promise<Var
         saliency: found.saliency,
         ...sizes,
         artifactBytes: sizes.fileBytes,
+        expectedMs: run.latency ? found.costs.latency : null,
         ...accuracyOf(run, answers),
         top1Pruned: repair.top1Pruned,
         repair,
@@ -76,7 +77,7 @@ const whyUnused = (bound: Resource | null): string => {
 }
 
 function describeRecipe(
-  { options, criterion, data }: Run,
+  { options, criterion, data, elsewhere }: Run,
   round: number,
   { kept, samples }: RepairResult,
   better: boolean,
@@ -93,5 +94,6 @@ function describeRecipe(
     : samples > 0
       ? 'repaired, but better before, and kept so'
       : 'not repaired, for too few samples'
-  return `units by ${criterion}, multiples of ${round}; ${repair}; ${tuning}; seed ${seed}`
+  const latency = elsewhere === undefined ? '' : `; latency as expected of ${elsewhere}`
+  return `units by ${criterion}, multiples of ${round}; ${repair}; ${tuning}${latency}; seed ${seed}`
 }

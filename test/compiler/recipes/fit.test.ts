@@ -1,37 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { loadDataset, random } from '@espalier/server/compiler/data/index.js'
+import { loadDataset } from '@espalier/server/compiler/data/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { type FitOptions, fit, type Progress } from '@espalier/server/compiler/recipes/index.js'
 import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import t from 'tap'
 import { convNetwork } from '../../support/networks.js'
-
-const SIZE = 144
-
-/** Bright squares in one of three places, 12 × 12, as an idx pair. */
-async function data(dir: string, name: string, count: number, seed: number): Promise<string> {
-  const next = random(seed)
-  const x = Buffer.alloc(16 + count * SIZE)
-  const y = Buffer.alloc(8 + count)
-  x.writeUInt32BE(0x803, 0)
-  for (const [i, v] of [count, 12, 12].entries()) x.writeUInt32BE(v, 4 + 4 * i)
-  y.writeUInt32BE(0x801, 0)
-  y.writeUInt32BE(count, 4)
-  for (let i = 0; i < count; i++) {
-    const label = i % 3
-    y[8 + i] = label
-    for (let p = 0; p < SIZE; p++) {
-      const stripe = label === 0 ? p % 2 : label === 1 ? Math.floor(p / 12) % 2 : (p + Math.floor(p / 12)) % 2
-      x[16 + i * SIZE + p] = 180 * stripe + 70 * next()
-    }
-  }
-  const files = [join(dir, `${name}-x`), join(dir, `${name}-y`)]
-  await writeFile(files[0], x)
-  await writeFile(files[1], y)
-  return `idx:${files.join(',')}`
-}
+import { stripes } from '../../support/stripes.js'
 
 async function subject(dir: string): Promise<FitOptions> {
   const model = join(dir, 'net.onnx')
@@ -39,8 +15,8 @@ async function subject(dir: string): Promise<FitOptions> {
   return {
     model,
     out: join(dir, 'out'),
-    data: await data(dir, 'train', 400, 1),
-    eval: await data(dir, 'test', 120, 2),
+    data: await stripes(dir, 'train', 400, 1),
+    eval: await stripes(dir, 'test', 120, 2),
     variants: [{ macs: 0.5 }],
     epochs: 4,
     seed: 1,

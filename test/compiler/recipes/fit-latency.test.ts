@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { costsWithout, floor } from '@espalier/server/compiler/budget/index.js'
+import { latencyModel } from '@espalier/server/compiler/latency/index.js'
+import { writeModelFile } from '@espalier/server/compiler/onnx/index.js'
+import { type FitOptions, fit, type Progress, profile } from '@espalier/server/compiler/recipes/index.js'
+import { prunable } from '@espalier/server/compiler/surgery/index.js'
+import t from 'tap'
+import { convNetwork } from '../../support/networks.js'
+import { stripes } from '../../support/stripes.js'
+
+/** Wide enough that its floor takes a small part of its time, whatever else the machine does. */
+const graph = convNetwork([64, 128], 3)
+const { coupling } = await prunable(graph)
+const { times } = await profile(graph, { round: 32 })
+const expect = { latency: latencyModel(times, coupling) }
+const dense = costsWithout(coupling, [], expect).costs.latency
+const half = (dense + floor(coupling, expect).costs.latency) / 2
+
+async function subject(dir: string): Promise<FitOptions & { profile: string; out: string }> {
+  const options = { model: join(dir, 'net.onnx'), out: join(dir, 'out'), profile: join(dir, 'here.json') }
+  await writeModelFile(graph, options.model)
+  await writeFile(options.profile, JSON.stringify(times))
+  const data = await stripes(dir, 'train', 90, 1)
+  return { ...options, data, variants: [{ latencyMs: half }], epochs: 0, seed: 1 }
+}
+
+t.test('a variant is measured until its median query holds the limit, which the result names', async (t) => {
+  const options = await subject(t.testdir())
+  const seen: Progress[] = []
+  const { variants, dense } = await fit(options, (p) => seen.push(p))
+  const [v] = variants
+  t.ok(v.p50Ms <= half, `${v.p50Ms} of ${half} ms`)
+  t.equal(v.bound, 'latency')
+  t.same(v.limits, { latencyMs: half })
+  t.ok(v.macs < dense.macs && v.saliency < 1, 'something went for it')
+  t.ok(v.expectedMs !== null && v.expectedMs < half * 1.5)
+  t.ok(seen.some((p) => p.variant === v.name && /latency of a candidate/.test(p.message ?? '')))
+  t.match(v.name, /^net-[\d.]+ms$/)
+  t.match(
+    await readFile(join(options.out, 'report.md'), 'utf8'),
+    /\| latency \|[\s\S]*--latency [\s\S]*--profile /,
+  )
+})
+
+t.test(
+  'with the profile of another machine the limit holds as expected, and nothing is measured for it',
+  async (t) => {
+    const options = await subject(t.testdir())
+    const slow = {
+      ...times,
+      machine: 'a small board',
+      scale: 1000 * times.scale,
+      queryMs: 1000 * times.queryMs,
+    }
+    await writeFile(options.profile, JSON.stringify(slow))
+    const messages: (string | undefined)[] = []
+    const { variants } = await fit({ ...options, variants: [{ latencyMs: 1000 * half }] }, (p) =>
+      messages.push(p.message),
+    )
+    const [v] = variants
+    t.equal(v.bound, 'latency')
+    t.ok(v.expectedMs !== null && v.expectedMs <= 1000 * half && v.expectedMs > 500 * half, `${v.expectedMs}`)
+    t.notOk(messages.some((m) => /latency of a candidate/.test(m ?? '')))
+    t.match(v.recipe, /latency as expected of a small board/)
+  },
+)
+
+t.test('a latency that nobody can meet is refused before anything is trained or written', async (t) => {
+  const options = await subject(t.testdir())
+  const refused = async (
+    change: Partial<FitOptions>,
+    expected: { code: string; resource?: string; message?: RegExp },
+  ) => {
+    const stages = new Set<string>()
+    await t.rejects(
+      fit({ ...options, epochs: 1, ...change }, (p) => stages.add(p.stage)),
+      expected,
+    )
+    t.notOk(stages.has('train'))
+    t.notOk(existsSync(options.out))
+  }
+  await refused(
+    { variants: [{ latencyMs: times.queryMs / 2 }] },
+    { code: 'BUDGET_UNREACHABLE', resource: 'latency', message: /least that this network can be brought to/ },
+  )
+  await refused({ profile: undefined }, { code: 'OPTION_INVALID', message: /--profile/ })
+  await refused({ profile: join(options.out, 'none') }, { code: 'FILE_NOT_FOUND' })
+  await refused({ profile: options.model }, { code: 'MESSAGE_INVALID' })
+  await refused({ variants: [{ latencyMs: -1 }] }, { code: 'OPTION_INVALID' })
+})
