@@ -1,6 +1,6 @@
 import { floatAttribute, numbersOf } from '../graph/index.js'
 import { defineOp, type FlowContext, MICROSOFT, noMacs, withZero } from './define.js'
-import { broadcast } from './elementwise.js'
+import { broadcast, elementwise } from './elementwise.js'
 
 /** A function of each element by itself. `keepsZero`: f(0) = 0. */
 const map = (op: string, keepsZero: boolean | ((f: FlowContext) => boolean), domain = '') =>
@@ -9,7 +9,12 @@ const map = (op: string, keepsZero: boolean | ((f: FlowContext) => boolean), dom
     domain,
     flow(f) {
       const keeps = typeof keepsZero === 'boolean' ? keepsZero : keepsZero(f)
-      return [{ axes: f.axes(0).map((a) => withZero(a, a.zero && keeps)) }]
+      return [
+        elementwise(
+          f,
+          f.axes(0).map((a) => withZero(a, a.zero && keeps)),
+        ),
+      ]
     },
     macs: noMacs,
   })
@@ -94,7 +99,12 @@ export const notAtZero = ['Acosh', 'Log', 'Reciprocal'].map((op) =>
         axes.filter((a) => a.zero),
         `${op} of zero is not finite`,
       )
-      return [{ axes: axes.map((a) => withZero(a, false)) }]
+      return [
+        elementwise(
+          f,
+          axes.map((a) => withZero(a, false)),
+        ),
+      ]
     },
     macs: noMacs,
   }),

@@ -1,5 +1,6 @@
 import type { Graph, Node, Tensor } from '../graph/index.js'
 import type { GradientRule } from './gradients/index.js'
+import type { Level } from './level.js'
 import type { ZeroRule } from './zeros.js'
 
 /**
@@ -23,6 +24,8 @@ export interface Flowing {
   readonly origins?: readonly Origin[]
   /** Of quantised values: along which dimensions removed indices hold exactly the zero point. */
   readonly rest?: Rest
+  /** By dimension, what removed indices hold where that is not zero and yet known (see `level.ts`). */
+  readonly levels?: readonly (Level | undefined)[]
 }
 
 /** `at`: the zero point, a number or the value that computes it. */

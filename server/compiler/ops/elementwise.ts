@@ -1,5 +1,15 @@
 import { numbersOf } from '../graph/index.js'
-import { type Axis, defineOp, type FlowContext, noMacs, type Origin, one, withZero } from './define.js'
+import {
+  type Axis,
+  defineOp,
+  type FlowContext,
+  type Flowing,
+  noMacs,
+  type Origin,
+  one,
+  withZero,
+} from './define.js'
+import { levelsOf } from './level.js'
 
 /**
  * Broadcasts operands as numpy does and joins the dimensions they share. `zero` says when an index of the result
@@ -24,8 +34,14 @@ export function broadcast(
 
 const present = (f: FlowContext) => f.inputs.flatMap((v) => (v ? [v.axes] : []))
 
+/** What is computed element by element, with what removed indices hold in it. */
+export const elementwise = (f: FlowContext, axes: readonly Axis[]): Flowing => ({
+  axes,
+  levels: levelsOf(f, axes),
+})
+
 const pointwise = (op: string, zero: 'all' | 'any') =>
-  defineOp({ op, flow: (f) => [{ axes: broadcast(f, present(f), zero) }], macs: noMacs })
+  defineOp({ op, flow: (f) => [elementwise(f, broadcast(f, present(f), zero))], macs: noMacs })
 
 /** Operators whose result is zero where all operands are. */
 export const sums = ['Add', 'Sub', 'Min', 'Max', 'Sum', 'Mean'].map((op) => pointwise(op, 'all'))
@@ -44,7 +60,8 @@ export const divisions = ['Div', 'Mod'].map((op) =>
           f.axes(1).filter((a) => a.zero),
           'it divides, and would be zero',
         )
-      return [{ axes: axes.map((a, i) => withZero(a, zeroLike(f.axes(0), i - axes.length))) }]
+      const y = axes.map((a, i) => withZero(a, zeroLike(f.axes(0), i - axes.length)))
+      return [elementwise(f, y)]
     },
     macs: noMacs,
   }),
@@ -62,7 +79,8 @@ export const pow = defineOp({
     if (exponent) f.neverZero(1)
     else f.freeze(f.axes(1), 'it is an exponent')
     const axes = broadcast(f, [f.axes(0), f.axes(1)], 'all')
-    return [{ axes: axes.map((a, i) => withZero(a, keepsZero && zeroLike(f.axes(0), i - axes.length))) }]
+    const y = axes.map((a, i) => withZero(a, keepsZero && zeroLike(f.axes(0), i - axes.length)))
+    return [elementwise(f, y)]
   },
   macs: noMacs,
 })

@@ -1,4 +1,4 @@
-import { intAttribute, intsAttribute } from '../graph/index.js'
+import { int64s, intAttribute, intsAttribute, numbersOf } from '../graph/index.js'
 import { type Axis, defineOp, type FlowContext, noMacs, positive, withZero } from './define.js'
 
 const byNumber = 'it is indexed by computed numbers'
@@ -61,16 +61,21 @@ const scattering = (op: string) =>
 
 export const scatters = ['Scatter', 'ScatterElements'].map(scattering)
 
-/** data[i…, rest…] with updates[q…, rest…] at indices[q…, k]. */
+/**
+ * data[i…, rest…] with updates[q…, rest…] at indices[q…, k]. A list of constant indices along the first dimension follows
+ * what stays there, as do its updates; what other indices reach is left whole.
+ */
 export const scatterND = defineOp({
   op: 'ScatterND',
   flow(f) {
     const [data, indices, updates] = [f.axes(0), f.axes(1), f.axes(2)]
     const k = indices[indices.length - 1].atoms.length
     const q = indices.length - 1
-    f.freeze([...indices, ...data.slice(0, k), ...updates.slice(0, q)], byNumber)
+    const listed = k === 1 && q === 1 ? listedIndices(f, data[0]) : undefined
+    if (listed) f.same(f.pick(data[0], listed), updates[0])
+    else f.freeze([...indices, ...data.slice(0, k), ...updates.slice(0, q)], byNumber)
     const axes = data.map((a, i) => {
-      if (i < k) return withZero(a, false)
+      if (i < k) return withZero(a, listed !== undefined && a.zero && updates[0].zero)
       const update = updates[q + i - k]
       f.same(a, update)
       return withZero(a, a.zero && update.zero)
@@ -79,6 +84,22 @@ export const scatterND = defineOp({
   },
   macs: noMacs,
 })
+
+/** Constant indices [q,1] along an axis, kept up with it. */
+function listedIndices(f: FlowContext, axis: Axis): readonly number[] | undefined {
+  const constant = f.constant(1)
+  if (!constant) return undefined
+  const size = axis.atoms.length
+  const listed = numbersOf(constant).map((i) => positive(i, size))
+  f.onPrune((kept, node) => {
+    const stays = kept.indices(axis)
+    if (stays.length === size) return
+    const place = new Map(stays.map((old, now) => [old, now]))
+    const left = listed.flatMap((old) => place.get(old) ?? [])
+    node.input(1, { ...int64s(left), dims: [left.length, 1] })
+  })
+  return listed
+}
 
 /** Windows of `axis` of a cache are overwritten; batch and the dimensions after the axis go through. */
 export const tensorScatter = defineOp({

@@ -1,4 +1,4 @@
-import { intAttribute, intsAttribute } from '../graph/index.js'
+import { intAttribute, intsAttribute, numbersOf } from '../graph/index.js'
 import { type Axis, defineOp, type FlowContext, noMacs, one, positive } from './define.js'
 
 export const transpose = defineOp({
@@ -127,10 +127,12 @@ export const expand = defineOp({
     const sizes = f.outputDims()
     const origins = f.inputs[1]?.origins
     const given = f.integers(1)
+    const repeated = f.constant(0)
+    const zero = repeated !== undefined && numbersOf(repeated).every((v) => v === 0)
     const axes = sizes.map((size, i): Axis => {
       const was = before[i - sizes.length + before.length]
       const wide = was && (was.atoms.length === size || size === 1)
-      const axis = wide ? was : f.fresh(size, false)
+      const axis = wide ? was : f.fresh(size, zero)
       const j = given ? i - sizes.length + given.length : -1
       if (j >= 0 && given?.[j] !== 1) f.sizes(origins?.[j], axis)
       else if (!wide) f.freeze(axis, 'its size is not known')

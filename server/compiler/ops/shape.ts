@@ -1,5 +1,6 @@
 import { intAttribute, numbersOf, tensorAttribute } from '../graph/index.js'
 import { defineOp, type FlowContext, type Flowing, noMacs, one, positive } from './define.js'
+import { levelsOf } from './level.js'
 
 /** The sizes of x's dimensions, each known by the axis it counts. */
 export const shape = defineOp({
@@ -41,7 +42,11 @@ export const constantOfShape = defineOp({
   macs: noMacs,
 })
 
-const through = (f: FlowContext): Flowing => ({ axes: f.axes(0), origins: f.inputs[0]?.origins })
+const through = (f: FlowContext): Flowing => ({
+  axes: f.axes(0),
+  origins: f.inputs[0]?.origins,
+  levels: levelsOf(f, f.axes(0)),
+})
 
 /** Operators that hand their input on, elements and all. */
 export const identities = ['Identity', 'Cast', 'CastLike'].map((op) =>

@@ -108,6 +108,13 @@ export const moving: Examples = {
   ],
   ScatterND: [
     channelsLast((n, h) => n.op('ScatterND', [h, table(n, [1, 3], [1, 2, 0]), n.weight([1, CHANNELS])])),
+    // A bias whose second half is set to zero, as Swin v2 is exported.
+    channelsLast((n, h) => {
+      const half = Array.from({ length: CHANNELS / 2 }, (_, i) => i + CHANNELS / 2)
+      const zeros = n.op('Expand', [n.floats([1], [0]), n.ints([half.length])])
+      const bias = n.op('ScatterND', [n.weight([CHANNELS]), table(n, [half.length, 1], half), zeros])
+      return n.op('Add', [h, bias])
+    }),
   ],
   TensorScatter: [
     through((n, h) => n.op('TensorScatter', [h, n.op('Slice', [h, n.ints([1]), n.ints([3]), n.ints([2])])]), {

@@ -1,4 +1,18 @@
-import { type Examples, map, reduced, through } from './through.js'
+import type { Net } from '../../../zoo/index.js'
+import { CHANNELS, channelsLast, type Examples, map, reduced, through } from './through.js'
+
+/** (h − mean) over the deviation of channels, which `mean` and `squared` spell; then times one weight a channel. */
+const centred = (mean: (n: Net, x: string) => string, squared: (n: Net, d: string) => string, opset = 17) =>
+  through(
+    (n, h) => {
+      const d = n.op('Sub', [h, mean(n, h)])
+      const deviation = n.op('Sqrt', [n.op('Add', [mean(n, squared(n, d)), n.scalar(1e-5)])])
+      return n.op('Mul', [n.op('Div', [d, deviation]), n.weight([CHANNELS, 1, 1], { around: 1 })])
+    },
+    { opset },
+  )
+const square = (n: Net, d: string) => n.op('Mul', [d, d])
+const byPower = (n: Net, d: string) => n.op('Pow', [d, n.scalar(2)])
 
 export const reducing: Examples = {
   ...Object.fromEntries(
@@ -12,9 +26,45 @@ export const reducing: Examples = {
     reduced('ReduceSum', [2, 3], true),
     reduced('ReduceSum', [1], true),
     through((n, h) => n.op('Mul', [h, n.op('ReduceSum', [n.op('Exp', [h]), n.ints([1])])]), { open: false }),
+    centred(
+      (n, x) => n.op('Div', [n.op('ReduceSum', [x, n.ints([1])]), n.scalar(CHANNELS)]),
+      (n, d) => n.op('Abs', [d]),
+    ),
+  ],
+  ReduceMean: [
+    reduced('ReduceMean', [2, 3], true),
+    reduced('ReduceMean', [1], false),
+    centred((n, x) => n.op('ReduceMean', [x], { axes: [1] }), byPower),
+    centred((n, x) => n.op('ReduceMean', [x, n.ints([1])]), square, 18),
+    // The mean is taken away the other way round, and what was squared loses its dimension.
+    channelsLast((n, h) => {
+      const mean = n.op('ReduceMean', [h], { axes: [-1] })
+      const squares = byPower(n, n.op('Sub', [mean, h]))
+      const variance = n.op('Unsqueeze', [
+        n.op('ReduceMean', [squares], { axes: [3], keepdims: 0 }),
+        n.ints([3]),
+      ])
+      return n.op('Div', [h, n.op('Add', [variance, n.scalar(1)])])
+    }),
+    // Squares over channels and positions: two dimensions at once are not followed.
+    through(
+      (n, h) => {
+        const d = n.op('Sub', [h, n.op('ReduceMean', [h], { axes: [1] })])
+        return n.op('Mul', [h, n.op('ReduceMean', [square(n, d)], { axes: [1, 2] })])
+      },
+      { open: false },
+    ),
+    // Removed channels hold what differs from channel to channel: nothing is known of them.
+    through(
+      (n, h) => {
+        const d = n.op('Add', [n.op('Exp', [h]), n.weight([CHANNELS, 1, 1])])
+        return n.op('Mul', [h, n.op('ReduceMean', [d], { axes: [1] })])
+      },
+      { open: false },
+    ),
   ],
   ...Object.fromEntries(
-    ['ReduceMean', 'ReduceMax', 'ReduceMin', 'ReduceProd', 'ReduceLogSum', 'ReduceLogSumExp'].map((op) => [
+    ['ReduceMax', 'ReduceMin', 'ReduceProd', 'ReduceLogSum', 'ReduceLogSumExp'].map((op) => [
       op,
       [reduced(op, [2, 3], true), reduced(op, [1], false)],
     ]),
