@@ -4,9 +4,10 @@ import type { Coupling } from '../analysis/index.js'
 import { type Dataset, random } from '../data/index.js'
 import { elementCount, type Graph } from '../graph/index.js'
 import { affineOf } from './affine.js'
-import { blockOf, emptyGram, type Gram, openAdder } from './gram.js'
+import { emptyGram, type Gram, momentsOf, openAdder } from './gram.js'
 import { type Mixer, mixersOf, unknownsOf } from './mixer.js'
-import { openPart, spread } from './observe.js'
+import { spread } from './observe.js'
+import { openPart } from './part.js'
 import { padsZeros, readerOf } from './reader.js'
 import { ROWS_PER_UNKNOWN } from './refit.js'
 import { batchesOf } from './samples.js'
@@ -46,7 +47,7 @@ export async function channelsOf(
     const enough = mixer.taps > 1 || seen >= ROWS_PER_UNKNOWN * mixer.inputs
     const columns = enough ? undefined : columnsByUnit(coupling, mixer)
     const tie = columns ? tied(columns) : tiedKernel(mixer.inputs, mixer.taps)
-    return [{ mixer, tie, gram: emptyGram(1, tie.units + 1), pads: false }]
+    return [{ mixer, tie, gram: emptyGram(1, tie.units + 1, 0), pads: false }]
   })
   const sizeOf = (m: Mixer) => elementCount(coupling.shapes.dims.get(m.input) ?? [])
   const next = random(seed)
@@ -83,7 +84,7 @@ export async function channelsOf(
                 rows[at + tie.units] = 1
               }
             }
-            await adder.add(gram, rows, positions.length * tie.taps)
+            await adder.add(gram, rows, new Float64Array(0), positions.length * tie.taps)
           }
         }
       } finally {
@@ -96,7 +97,7 @@ export async function channelsOf(
   return subjects.map(({ mixer, tie, gram, pads }) => ({
     mixer,
     tie,
-    moments: momentsOf(graph, mixer, gram, pads),
+    moments: channelMoments(graph, mixer, gram, pads),
     weights: weightsByChannel(graph, mixer, tie),
   }))
 }
@@ -117,10 +118,8 @@ function parts<T>(list: readonly T[], size: (item: T) => number): T[][] {
   return found
 }
 
-function momentsOf(graph: Graph, mixer: Mixer, gram: Gram, pads: boolean): Matrix {
-  const centred = affineOf(graph, mixer).shifts && !pads
-  return blockOf(gram, 0, centred).subMatrix(0, gram.size - 2, 0, gram.size - 2)
-}
+const channelMoments = (graph: Graph, mixer: Mixer, gram: Gram, pads: boolean): Matrix =>
+  momentsOf(gram, 0, 'inputs', affineOf(graph, mixer).shifts && !pads)
 
 function weightsByChannel(graph: Graph, mixer: Mixer, { taps, units, at }: Tie): Float64Array {
   const { rows } = affineOf(graph, mixer)

@@ -1,18 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
 import { random } from '../data/index.js'
-import { type Graph, reads, type Tensor } from '../graph/index.js'
-import { openSession, run } from '../runtime/index.js'
 import { type Adder, emptyGram, type Gram } from './gram.js'
 import { type Mixer, unknownsOf } from './mixer.js'
 import { padsZeros, readerOf } from './reader.js'
+import type { Opened } from './replay.js'
 import type { Batches } from './samples.js'
 import type { Tie } from './tie.js'
 
 /** What is asked about one mixer of a pruned network. */
 export interface Question {
-  readonly dense: Graph
-  readonly pruned: Graph
-  /** The mixer in either. */
+  /** The mixer in the dense network and in the pruned one. */
   readonly before: Mixer
   readonly now: Mixer
   /** The dense output channel that each output channel is. */
@@ -32,20 +29,27 @@ export interface Split {
 }
 
 export interface Observed {
-  /** Rows [inputs, targets, 1] of each block. */
+  /** Rows of each block: what the mixer reads, and what its outputs should be. */
   readonly rows: Split
-  /** Rows [dense channels, pruned channels, 1], a row for each tap. */
+  /** Rows of pruned channels, and of dense ones as targets, one for each tap. */
   readonly tied?: Split
   /** Whether some inputs are zeros of a padding, so that no mean of theirs holds everywhere. */
   readonly pads: boolean
 }
 
+/** What must be seen of either network to answer a question. */
+export const wantedBy = ({ before, now, target, tie }: Omit<Question, 'seed'>) => ({
+  dense: [target.value, ...(tie ? [before.input] : [])],
+  pruned: [now.input, ...(target.minus ? [target.minus] : [])],
+})
+
 /**
  * Runs both networks over all batches, as far as the mixer, and sums up what it reads and what it should compute, at
- * positions drawn by the seed. One batch of values is alive at a time.
+ * positions drawn by the seed. One batch of rows is alive at a time.
  */
 export async function observe(
   q: Question,
+  { dense, pruned }: { readonly dense: Opened; readonly pruned: Opened },
   batches: Batches,
   add: Adder,
   signal?: AbortSignal,
@@ -53,70 +57,62 @@ export async function observe(
   const columns = unknownsOf(q.now)
   const { blocks } = q.now
   const each = q.now.outputs / blocks
-  const size = columns + each + 1
-  const rows: Split = { fit: emptyGram(blocks, size), held: emptyGram(blocks, size) }
-  const width = q.tie ? q.tie.before.units + q.tie.now.units + 1 : 0
-  const tied = q.tie && { fit: emptyGram(1, width), held: emptyGram(1, width) }
+  const width = columns + 1
+  const empty = () => emptyGram(blocks, width, each)
+  const rows: Split = { fit: empty(), held: empty() }
+  const channels = q.tie ? { now: q.tie.now.units + 1, before: q.tie.before.units } : { now: 1, before: 0 }
+  const pairs = () => emptyGram(1, channels.now, channels.before)
+  const tied = q.tie && { fit: pairs(), held: pairs() }
   const next = random(q.seed)
   const wanted = Math.ceil(q.rows / batches.count)
   let pads = false
-  const dense = await openPart(q.dense, [q.target.value, ...(q.tie ? [q.before.input] : [])])
-  const pruned = await openPart(q.pruned, [q.now.input, ...(q.target.minus ? [q.target.minus] : [])]).catch(
-    async (thrown) => {
-      await dense.release()
-      throw thrown
-    },
-  )
-  try {
-    for (let b = 0; b < batches.count; b++) {
-      await setImmediate()
-      signal?.throwIfAborted()
-      const feeds = batches.feeds(b)
-      const [was, is] = [await dense.run(feeds), await pruned.run(feeds)]
-      const target = was[q.target.value]
-      const input = is[q.now.input]
-      const output = target.dims.with(q.now.channels === 'last' ? -1 : 1, q.now.outputs)
-      const dims = { input: input.dims, output }
-      const reader = readerOf(q.now, dims)
-      const places = readerOf(q.before, {
-        input: was[q.before.input]?.dims ?? input.dims,
-        output: target.dims,
-      })
-      pads ||= padsZeros(q.now, dims)
-      const positions = spread(reader.positions, wanted, next)
-      const n = positions.length
-      const held = batches.isHeld(b) ? 'held' : 'fit'
-      const taken = new Float64Array(blocks * n * size)
-      const wants = target.data as Float32Array
-      const minus = q.target.minus ? (is[q.target.minus].data as Float32Array) : undefined
+  for (let b = 0; b < batches.count; b++) {
+    await setImmediate()
+    signal?.throwIfAborted()
+    const [was, is] = [await dense.run(b), await pruned.run(b)]
+    const target = was[q.target.value]
+    const input = is[q.now.input]
+    const output = target.dims.with(q.now.channels === 'last' ? -1 : 1, q.now.outputs)
+    const dims = { input: input.dims, output }
+    const reader = readerOf(q.now, dims)
+    const places = readerOf(q.before, {
+      input: was[q.before.input]?.dims ?? input.dims,
+      output: target.dims,
+    })
+    pads ||= padsZeros(q.now, dims)
+    const positions = spread(reader.positions, wanted, next)
+    const n = positions.length
+    const held = batches.isHeld(b) ? 'held' : 'fit'
+    const x = new Float64Array(blocks * n * width)
+    const y = new Float64Array(blocks * n * each)
+    const wants = target.data as Float32Array
+    const minus = q.target.minus ? (is[q.target.minus].data as Float32Array) : undefined
+    for (let r = 0; r < n; r++) {
+      const position = positions[r]
       for (let block = 0; block < blocks; block++) {
-        for (const [r, position] of positions.entries()) {
-          const at = (block * n + r) * size
-          reader.inputs(input.data as Float32Array, position, block, taken, at)
-          for (let o = 0; o < each; o++) {
-            const channel = block * each + o
-            const less = minus ? minus[reader.output(position, channel)] : 0
-            taken[at + columns + o] = wants[places.output(position, q.kept[channel])] - less
-          }
-          taken[at + size - 1] = 1
+        const row = block * n + r
+        reader.inputs(input.data as Float32Array, position, block, x, row * width)
+        x[(row + 1) * width - 1] = 1
+        for (let o = 0; o < each; o++) {
+          const channel = block * each + o
+          const less = minus ? minus[reader.output(position, channel)] : 0
+          y[row * each + o] = wants[places.output(position, q.kept[channel])] - less
         }
       }
-      await add(rows[held], taken, n)
-      if (!q.tie || !tied) continue
-      const pairs = new Float64Array(n * q.tie.now.taps * width)
-      const full = new Float64Array(unknownsOf(q.before))
-      const values = was[q.before.input].data as Float32Array
-      for (const [r, position] of positions.entries()) {
-        places.inputs(values, position, 0, full, 0)
-        untie(full, 0, q.tie.before, pairs, r * q.tie.before.taps * width, width)
-        untie(taken, r * size, q.tie.now, pairs, r * q.tie.now.taps * width + q.tie.before.units, width)
-      }
-      for (let i = width - 1; i < pairs.length; i += width) pairs[i] = 1
-      await add(tied[held], pairs, n * q.tie.now.taps)
     }
-  } finally {
-    await dense.release()
-    await pruned.release()
+    await add(rows[held], x, y, n)
+    if (!q.tie || !tied) continue
+    const { taps } = q.tie.now
+    const left = new Float64Array(n * taps * channels.now).fill(1)
+    const all = new Float64Array(n * taps * channels.before)
+    const full = new Float64Array(unknownsOf(q.before))
+    const values = was[q.before.input].data as Float32Array
+    for (const [r, position] of positions.entries()) {
+      places.inputs(values, position, 0, full, 0)
+      untie(full, 0, q.tie.before, all, r * taps * channels.before, channels.before)
+      untie(x, r * width, q.tie.now, left, r * taps * channels.now, channels.now)
+    }
+    await add(tied[held], left, all, n * taps)
   }
   return { rows, tied, pads }
 }
@@ -140,32 +136,4 @@ export function spread(total: number, wanted: number, next: () => number): numbe
   return Array.from({ length: n }, (_, i) =>
     n === total ? i : Math.min(total - 1, Math.floor(((i + next()) * total) / n)),
   )
-}
-
-/** The part of a graph that some of its values need, ready to run. */
-export async function openPart(graph: Graph, values: readonly string[]) {
-  const wanted = [...new Set(values)].filter((v) => !graph.inputs.some((i) => i.name === v))
-  const needed = new Set(wanted)
-  const nodes = graph.nodes
-    .toReversed()
-    .filter((n) => {
-      if (!n.outputs.some((o) => needed.has(o))) return false
-      for (const name of reads(n)) needed.add(name)
-      return true
-    })
-    .reverse()
-  const part = graph.with({
-    nodes,
-    initializers: new Map([...graph.initializers].filter(([name]) => needed.has(name))),
-    outputs: wanted.map((name) => ({ name, dtype: 'float32', dims: null })),
-    values: new Map(),
-  })
-  const session = wanted.length > 0 ? await openSession(part) : undefined
-  return {
-    run: async (feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> => ({
-      ...feeds,
-      ...(session && (await run(session, feeds, wanted))),
-    }),
-    release: async () => session?.release(),
-  }
 }

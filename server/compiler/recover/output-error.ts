@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Graph } from '../graph/index.js'
-import { openPart } from './observe.js'
+import { openPart } from './part.js'
 import type { Batches } from './samples.js'
 
 /** Sums over samples of one output: its error, and by element its values and their squares. */

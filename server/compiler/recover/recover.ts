@@ -5,9 +5,10 @@ import { withConstants } from '../train/index.js'
 import { affineOf, withAffine } from './affine.js'
 import { openAdder } from './gram.js'
 import { type Mixer, mixersOf, readingAxis, unknownsOf } from './mixer.js'
-import { observe, type Question } from './observe.js'
+import { type Observed, observe, type Question, wantedBy } from './observe.js'
 import { outputError } from './output-error.js'
 import { MOST_UNKNOWNS, ROWS_PER_UNKNOWN, refit } from './refit.js'
+import { Replay } from './replay.js'
 import { batchesOf } from './samples.js'
 import { tieOf } from './tie.js'
 
@@ -15,6 +16,8 @@ export interface RecoverOptions {
   /** Inputs to look at; 1,024 by default, or as many as there are. */
   readonly samples?: number
   readonly seed?: number
+  /** Bytes of values kept from layer to layer, 512 MiB by default: with fewer it takes longer. */
+  readonly keepBytes?: number
   readonly on?: (done: number, total: number, layer: string) => void
   readonly signal?: AbortSignal
 }
@@ -57,42 +60,42 @@ export async function recover(
   data: Dataset,
   options: RecoverOptions = {},
 ): Promise<Recovered> {
-  const { seed = 0, on, signal } = options
+  const { seed = 0, keepBytes = KEEP_BYTES, on, signal } = options
   const batches = batchesOf(pruned, data, options)
   const dense = coupling.graph
   const befores = new Map(mixersOf(dense).map((m) => [m.node.outputs[0], m]))
-  const mixers = mixersOf(pruned)
+  const mixers = mixersOf(pruned).filter((m) => befores.has(m.node.outputs[0]))
   const kept = coupling.kept(removed)
-  const waiting = new Set(mixers.map((m) => m.node.outputs[0]))
+  const questions = mixers.map((now, i) =>
+    ask(now, befores.get(now.node.outputs[0]) ?? now, new Set(mixers.slice(i).map((m) => m.node.outputs[0]))),
+  )
   const layers: LayerRepair[] = []
   const left: { node: string; reason: string }[] = []
+  const room = { left: keepBytes }
+  const sides = { dense: new Replay(batches, room), pruned: new Replay(batches, room) }
   const adder = await openAdder()
   let graph = pruned
   try {
-    for (const [i, { node: n }] of mixers.entries()) {
-      on?.(i, mixers.length, n.name)
-      const now = mixersOf(graph).find((m) => m.node.outputs[0] === n.outputs[0])
-      const before = befores.get(n.outputs[0])
-      if (!now || !before) continue
-      const question = ask(now, before)
+    for (const [i, now] of mixers.entries()) {
+      const { name } = now.node
+      on?.(i, mixers.length, name)
+      const question = questions[i]
       if (typeof question === 'string') {
-        left.push({ node: n.name, reason: question })
-        waiting.delete(n.outputs[0])
+        left.push({ node: name, reason: question })
         continue
       }
-      const observed = await observe({ ...question, seed: seed + i }, batches, adder.add, signal)
+      const observed = await see({ ...question, seed: seed + i }, questions.slice(i + 1))
       const result = refit(
         now,
         affineOf(graph, now),
-        affineOf(dense, before),
+        affineOf(dense, question.before),
         question.kept,
         question.tie,
         observed,
       )
-      waiting.delete(n.outputs[0])
       const { errorBefore, errorAfter } = result
       const accepted = errorBefore > EXACT ? result.accepted : 0
-      layers.push({ node: n.name, errorBefore, errorAfter, accepted, of: now.outputs })
+      layers.push({ node: name, errorBefore, errorAfter, accepted, of: now.outputs })
       if (errorBefore > EXACT) graph = withConstants(graph, withAffine(graph, now, result, result.moments))
     }
   } finally {
@@ -111,8 +114,32 @@ export async function recover(
     left,
   }
 
+  async function see(question: Question, later: readonly (Asked | string)[]): Promise<Observed> {
+    const wanted = wantedBy(question)
+    const after = later.flatMap((q) => (typeof q === 'string' ? [] : wantedBy(q)))
+    const was = await sides.dense.open(
+      dense,
+      wanted.dense,
+      after.flatMap((w) => w.dense),
+    )
+    try {
+      const is = await sides.pruned.open(
+        graph,
+        wanted.pruned,
+        after.flatMap((w) => w.pruned),
+      )
+      try {
+        return await observe(question, { dense: was, pruned: is }, batches, adder.add, signal)
+      } finally {
+        await is.close()
+      }
+    } finally {
+      await was.close()
+    }
+  }
+
   /** The question about a mixer, or why there is none. */
-  function ask(now: Mixer, before: Mixer): Omit<Question, 'seed'> | string {
+  function ask(now: Mixer, before: Mixer, waiting: ReadonlySet<string>): Asked | string {
     const input = coupling.axes.get(before.input)
     const output = coupling.axes.get(before.node.outputs[0])
     if (!input || !output) return 'its shape is not known'
@@ -124,45 +151,47 @@ export async function recover(
     const reads = before.weight ? coupling.axes.get(before.weight)?.[readingAxis(before)] : undefined
     const columns = unknownsOf(now)
     return {
-      dense,
-      pruned: graph,
       before,
       now,
       kept: outputs,
-      target: targetOf(now, before),
+      target: targetOf(now, before, waiting),
       tie: reads && tieOf(coupling, before, kept.indices(reads)),
       rows: Math.max(LEAST_ROWS, Math.ceil(2.5 * ROWS_PER_UNKNOWN * Math.min(columns, MOST_UNKNOWNS))),
     }
   }
 
   /** The dense network's value; where a sum follows whose other part is settled, what is missing to the dense sum. */
-  function targetOf(now: Mixer, before: Mixer): Question['target'] {
+  function targetOf(now: Mixer, before: Mixer, waiting: ReadonlySet<string>): Question['target'] {
     const { value } = affineOf(dense, before)
-    const mine = affineOf(graph, now).value
-    const add = graph.uses(mine) === 1 ? graph.consumers(mine)[0] : undefined
+    const mine = affineOf(pruned, now).value
+    const add = pruned.uses(mine) === 1 ? pruned.consumers(mine)[0] : undefined
     const same = coupling.axes.get(add?.outputs[0] ?? '')
     if (mine !== value || add?.op !== 'Add' || add.domain !== '' || !same) return { value }
     const other = add.inputs.find((i) => i !== mine)
-    const axes = other && !graph.constant(other) ? coupling.axes.get(other) : undefined
+    const axes = other && !pruned.constant(other) ? coupling.axes.get(other) : undefined
     if (!other || !axes || `${axes.map((a) => a.atoms.length)}` !== `${same.map((a) => a.atoms.length)}`)
       return { value }
-    return dependsOn(graph, other, waiting) ? { value } : { value: add.outputs[0], minus: other }
+    return dependsOn(pruned, other, waiting) ? { value } : { value: add.outputs[0], minus: other }
   }
 }
 
+/** A question but for the draw of its rows. */
+type Asked = Omit<Question, 'seed'>
+
+const KEEP_BYTES = 2 ** 29
 /** A layer whose error is below it computes what it should, but for rounding. */
 const EXACT = 1e-9
 const LEAST_ROWS = 8192
 
 /** Whether a value is computed from any of some others. */
-function dependsOn(graph: Graph, value: string, others: ReadonlySet<string>): boolean {
+function dependsOn(pruned: Graph, value: string, others: ReadonlySet<string>): boolean {
   const seen = new Set<string>()
   const open = [value]
   for (let v = open.pop(); v !== undefined; v = open.pop()) {
     if (others.has(v)) return true
     if (seen.has(v)) continue
     seen.add(v)
-    open.push(...(graph.producer(v)?.inputs ?? []))
+    open.push(...(pruned.producer(v)?.inputs ?? []))
   }
   return false
 }

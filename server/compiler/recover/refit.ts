@@ -1,6 +1,6 @@
 import { Matrix } from 'ml-matrix'
 import type { Affine, Moments } from './affine.js'
-import { blockOf, type Gram } from './gram.js'
+import { type Gram, momentsOf } from './gram.js'
 import { type Mixer, unknownsOf } from './mixer.js'
 import type { Observed } from './observe.js'
 import { solveTikhonov } from './solve.js'
@@ -49,7 +49,7 @@ export function refit(
   }
   if (shifts) add(left.rows)
   if (tied && tie && tied.fit.count >= ROWS_PER_UNKNOWN * tie.now.units) {
-    const map = channelMap(tied.fit, tie.before.units, tie.now.units, shifts && !pads)
+    const map = channelMap(tied.fit, shifts && !pads)
     if (map) add(compensated(dense.rows, kept, tie, map))
   }
   const held: Float64Array[] = []
@@ -72,7 +72,7 @@ export function refit(
     rows: left.rows.map((_, i) => candidates[choice[Math.floor(i / columns)]].rows[i]),
     bias: left.bias.map((_, o) => candidates[choice[o]].bias[o]),
   }
-  const energy = heldVariance(now, rows.held)
+  const energy = heldVariance(rows.held)
   const share = (list: ArrayLike<number>) =>
     Array.from(list).reduce((a, b) => a + b, 0) / Math.max(energy, Number.MIN_VALUE)
   return {
@@ -80,16 +80,13 @@ export function refit(
     errorBefore: share(held[0]),
     errorAfter: share(choice.map((c, o) => held[c][o])),
     accepted: choice.filter((c) => c > 0).length,
-    moments: momentsOf(now, chosen.rows, [rows.fit, rows.held]),
+    moments: outputMoments(now, chosen.rows, [rows.fit, rows.held]),
   }
 }
 
 /** B [before, now]: what all dense channels are, as linear maps of those that are left; by means and covariances or, uncentred, by second moments. */
-function channelMap(gram: Gram, before: number, now: number, centred: boolean): Matrix | undefined {
-  const m = blockOf(gram, 0, centred)
-  const all = [0, before - 1] as const
-  const left = [before, before + now - 1] as const
-  const solved = solveTikhonov(m.subMatrix(...left, ...left), m.subMatrix(...left, ...all))
+function channelMap(gram: Gram, centred: boolean): Matrix | undefined {
+  const solved = solveTikhonov(momentsOf(gram, 0, 'inputs', centred), momentsOf(gram, 0, 'targets', centred))
   return solved?.transpose()
 }
 
@@ -119,9 +116,8 @@ function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean): 
   const each = now.outputs / now.blocks
   const rows = from.rows.slice()
   for (let b = 0; b < now.blocks; b++) {
-    const m = blockOf(gram, b, centred)
-    const xx = m.subMatrix(0, columns - 1, 0, columns - 1)
-    const xy = m.subMatrix(0, columns - 1, columns, columns + each - 1)
+    const xx = momentsOf(gram, b, 'inputs', centred)
+    const xy = momentsOf(gram, b, 'targets', centred)
     const first = b * each * columns
     const was = new Matrix(each, columns)
     for (let o = 0; o < each; o++)
@@ -130,7 +126,7 @@ function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean): 
     if (!centred)
       for (let k = 0; k < columns; k++)
         for (let o = 0; o < each; o++)
-          residual.set(k, o, residual.get(k, o) - m.get(k, columns + each) * from.bias[b * each + o])
+          residual.set(k, o, residual.get(k, o) - meanOf(gram, b, k) * from.bias[b * each + o])
     const step = solveTikhonov(xx, residual)
     if (!step) continue
     for (let o = 0; o < each; o++)
@@ -139,74 +135,73 @@ function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean): 
   return rows
 }
 
+const meanOf = ({ xx, width, count }: Gram, block: number, k: number) =>
+  xx[((block + 1) * width - 1) * width + k] / count
+
 /** The bias with which the outputs' means are what they should be. */
-function meanBias(now: Mixer, rows: Float64Array, { sums, size, count }: Gram): Float64Array {
+function meanBias(now: Mixer, rows: Float64Array, gram: Gram): Float64Array {
+  const { targets, width, xy, count } = gram
   const columns = unknownsOf(now)
-  const each = now.outputs / now.blocks
   return Float64Array.from({ length: now.outputs }, (_, o) => {
-    const last = (Math.floor(o / each) * size + size - 1) * size
-    let mean = sums[last + columns + (o % each)]
-    for (let k = 0; k < columns; k++) mean -= rows[o * columns + k] * sums[last + k]
-    return mean / count
+    const block = Math.floor(o / targets)
+    let mean = xy[((block + 1) * width - 1) * targets + (o % targets)] / count
+    for (let k = 0; k < columns; k++) mean -= rows[o * columns + k] * meanOf(gram, block, k)
+    return mean
   })
 }
 
-/** Mean squared error by output channel: vᵀ·M·v with v = (weights, −1 at the target, bias). */
-function heldErrors(now: Mixer, { rows, bias }: Weights, { sums, size, count }: Gram): Float64Array {
+/** Mean squared error by output channel: vᵀ·xx·v − 2vᵀ·xy + yy with v = (weights, bias). */
+function heldErrors(now: Mixer, { rows, bias }: Weights, gram: Gram): Float64Array {
+  const { targets, width, xy, yy, count } = gram
   const columns = unknownsOf(now)
-  const each = now.outputs / now.blocks
-  const v = new Float64Array(size)
+  const v = new Float64Array(width)
   return Float64Array.from({ length: now.outputs }, (_, o) => {
-    v.fill(0)
+    const block = Math.floor(o / targets)
     v.set(rows.subarray(o * columns, (o + 1) * columns))
-    v[columns + (o % each)] = -1
-    v[size - 1] = bias[o]
-    return Math.max(0, quadratic(v, sums, Math.floor(o / each) * size * size)) / Math.max(1, count)
+    v[columns] = bias[o]
+    let error = quadratic(v, gram, block) + yy[o]
+    for (let i = 0; i < width; i++) error -= 2 * v[i] * xy[(block * width + i) * targets + (o % targets)]
+    return Math.max(0, error) / Math.max(1, count)
   })
 }
 
-/** vᵀ·M·v for the symmetric matrix that begins at `first`. */
-function quadratic(v: Float64Array, sums: Float64Array, first: number): number {
-  const n = v.length
+/** vᵀ·xx·v. */
+function quadratic(v: Float64Array, { xx, width }: Gram, block: number): number {
   let total = 0
-  for (let i = 0; i < n; i++) {
+  for (let i = 0; i < width; i++) {
     if (v[i] === 0) continue
-    const row = first + i * n
-    let inner = (sums[row + i] * v[i]) / 2
-    for (let j = i + 1; j < n; j++) inner += sums[row + j] * v[j]
+    const row = (block * width + i) * width
+    let inner = (xx[row + i] * v[i]) / 2
+    for (let j = i + 1; j < width; j++) inner += xx[row + j] * v[j]
     total += 2 * v[i] * inner
   }
   return total
 }
 
 /** Variance of the targets on held-out rows, summed over channels. */
-function heldVariance(now: Mixer, { sums, size, count }: Gram): number {
-  const columns = unknownsOf(now)
-  const each = now.outputs / now.blocks
+function heldVariance({ blocks, targets, width, xy, yy, count }: Gram): number {
   let total = 0
-  for (let o = 0; o < now.outputs; o++) {
-    const first = Math.floor(o / each) * size * size
-    const own = columns + (o % each)
-    const mean = sums[first + (size - 1) * size + own] / count
-    total += sums[first + own * size + own] / count - mean ** 2
+  for (let o = 0; o < blocks * targets; o++) {
+    const last = (Math.floor(o / targets) + 1) * width - 1
+    total += yy[o] / count - (xy[last * targets + (o % targets)] / count) ** 2
   }
   return total
 }
 
 /** Mean and variance of rows · x, by output channel. */
-function momentsOf(now: Mixer, rows: Float64Array, grams: readonly Gram[]): Moments {
+function outputMoments(now: Mixer, rows: Float64Array, grams: readonly Gram[]): Moments {
   const columns = unknownsOf(now)
-  const each = now.outputs / now.blocks
   const mean = new Float64Array(now.outputs)
   const square = new Float64Array(now.outputs)
   const count = grams.reduce((n, g) => n + g.count, 0)
-  for (const { sums, size } of grams) {
-    const v = new Float64Array(size)
+  for (const gram of grams) {
+    const share = gram.count / count
+    const v = new Float64Array(gram.width)
     for (let o = 0; o < now.outputs; o++) {
-      const first = Math.floor(o / each) * size * size
+      const block = Math.floor(o / gram.targets)
       v.set(rows.subarray(o * columns, (o + 1) * columns))
-      square[o] += quadratic(v, sums, first) / count
-      for (let i = 0; i < columns; i++) mean[o] += (v[i] * sums[first + (size - 1) * size + i]) / count
+      square[o] += quadratic(v, gram, block) / count
+      if (gram.count > 0) for (let k = 0; k < columns; k++) mean[o] += share * v[k] * meanOf(gram, block, k)
     }
   }
   return { mean, variance: square.map((s, o) => Math.max(0, s - mean[o] ** 2)) }

@@ -1,17 +1,11 @@
-import { type Dataset, random, shuffled } from '@espalier/server/compiler/data/index.js'
+import { type Dataset, shuffled } from '@espalier/server/compiler/data/index.js'
 import { recover } from '@espalier/server/compiler/recover/index.js'
 import { criteria, keepShare } from '@espalier/server/compiler/saliency/index.js'
 import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
 import t from 'tap'
 import { outputsOn } from '../../support/compare.js'
+import { noise } from '../../support/noise.js'
 import { architectures, invertedResidual, plain } from '../../zoo/index.js'
-
-const noise = (dims: readonly number[], count: number): Dataset => {
-  const next = random(5)
-  const size = dims.reduce((n, d) => n * d, 1)
-  const values = Float32Array.from({ length: count * size }, () => next() * 2 - 1)
-  return { spec: 'noise', count, dims, values }
-}
 
 async function halved(graph = plain()) {
   const subject = await prunable(graph)

@@ -1,18 +1,12 @@
 import type { Coupling, Unit } from '@espalier/server/compiler/analysis/index.js'
-import { type Dataset, random } from '@espalier/server/compiler/data/index.js'
+import type { Dataset } from '@espalier/server/compiler/data/index.js'
 import { floats, type Graph, stridesOf } from '@espalier/server/compiler/graph/index.js'
 import { recover } from '@espalier/server/compiler/recover/index.js'
 import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
 import t from 'tap'
 import { outputsOn } from '../../support/compare.js'
+import { noise } from '../../support/noise.js'
 import { Net } from '../../zoo/index.js'
-
-const noise = (dims: readonly number[], count: number, seed = 5): Dataset => {
-  const next = random(seed)
-  const size = dims.reduce((n, d) => n * d, 1)
-  const values = Float32Array.from({ length: count * size }, () => next() * 2 - 1)
-  return { spec: 'noise', count, dims, values }
-}
 
 /** The constant with index `to` along `axis` made equal to index `from`, or to a sum of indices times factors. */
 function combined(
