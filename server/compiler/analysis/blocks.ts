@@ -2,6 +2,7 @@ import { type Edge, elementCount, type Graph, type Node, nodesNeeded, reads } fr
 import { opFor } from '../ops/index.js'
 import type { Slice, Unit } from './coupling.js'
 import type { Shapes } from './shapes.js'
+import { weightsOf } from './weights.js'
 
 /**
  * A residual branch: b in y = x + b, where x passes b by and b is exactly zero once the constants of `slices` are. It
@@ -35,6 +36,7 @@ export function blocksOf(graph: Graph, shapes: Shapes): Block[] {
   const blocks: Block[] = []
   const needed = nodesNeeded(graph)
   const varies = dependents(graph)
+  const weights = weightsOf(graph)
   for (const sum of graph.nodes) {
     if (!needed.has(sum)) continue
     for (const input of droppable(sum)) {
@@ -45,7 +47,7 @@ export function blocksOf(graph: Graph, shapes: Shapes): Block[] {
       const edge = { value, input }
       const left = nodesNeeded(graph, [edge])
       const dying = new Set(graph.nodes.filter((n) => needed.has(n) && !left.has(n) && n.op !== 'Constant'))
-      const zeroed = zeroing(graph, sum.inputs[input], dying)
+      const zeroed = zeroing(graph, sum.inputs[input], dying, weights)
       if (!zeroed) continue
       blocks.push({
         id: -1 - blocks.length,
@@ -113,10 +115,17 @@ function parting(graph: Graph, branch: string, passing: ReadonlySet<string>): st
  * Constants that make `value` zero and that only nodes of `dying`, in graph order, read: at each node the fewest that
  * will do, which are those nearest to the end of the branch. Undefined if there are none.
  */
-function zeroing(graph: Graph, value: string, dying: ReadonlySet<Node>): ReadonlySet<string> | undefined {
+function zeroing(
+  graph: Graph,
+  value: string,
+  dying: ReadonlySet<Node>,
+  weights: ReadonlySet<string>,
+): ReadonlySet<string> | undefined {
+  const isOwn = (name: string) =>
+    weights.has(name) && graph.uses(name) === 1 && elementCount(graph.constant(name)?.dims ?? []) > 1
   const known = new Map<string, ReadonlySet<string>>([['', new Set()]])
   for (const n of dying) {
-    for (const name of n.inputs) if (isOwnWeight(graph, name)) known.set(name, new Set([name]))
+    for (const name of n.inputs) if (isOwn(name)) known.set(name, new Set([name]))
     n.outputs.forEach((name, i) => {
       const ways = zeroSets(graph, n, i).flatMap((inputs) => {
         const parts = inputs.map((k) => known.get(n.inputs[k] ?? ''))
@@ -129,18 +138,10 @@ function zeroing(graph: Graph, value: string, dying: ReadonlySet<Node>): Readonl
   return known.get(value)
 }
 
-function isOwnWeight(graph: Graph, name: string): boolean {
-  const t = graph.constant(name)
-  return t !== undefined && weights.has(t.dtype) && elementCount(t.dims) > 1 && graph.uses(name) === 1
-}
-
-/** Element types that weights come in. */
-const weights = new Set(['float32', 'float64', 'float16', 'bfloat16'])
-
 function zeroSets(graph: Graph, node: Node, output: number): readonly (readonly number[])[] {
   const rule = opFor(node)?.zeros?.when ?? []
   const constant = (i: number) => (node.inputs[i] ? graph.constant(node.inputs[i]) : undefined)
-  const sets = typeof rule === 'function' ? rule({ node, opset: graph.opset, constant }, output) : rule
+  const sets = typeof rule === 'function' ? rule({ graph, node, opset: graph.opset, constant }, output) : rule
   const all = [...node.inputs.keys()]
   if (sets === 'all') return [all]
   return sets === 'any' ? all.map((i) => [i]) : sets

@@ -1,9 +1,9 @@
 import type { Graph, Node, Tensor } from '../graph/index.js'
 import { cutEdges, elementCount } from '../graph/index.js'
-import type { Axis, Kept } from '../ops/index.js'
+import type { Axis, Kept, Quantised } from '../ops/index.js'
 import type { Atoms, Reason } from './atoms.js'
 import { type Block, blocksOf, edgesOf } from './blocks.js'
-import { type Edit, flow, type ZeroPoint } from './flow.js'
+import { type Edit, flow } from './flow.js'
 import { constants, type Shapes } from './shapes.js'
 
 /** Indices of one dimension of one constant. */
@@ -54,8 +54,8 @@ export interface Coupling {
   readonly elements: ReadonlyMap<string, ReadonlyMap<number, Axis>>
   /** Constants that are sliced but, in the oracle, not zeroed: divisors. */
   readonly neverZero: ReadonlySet<string>
-  /** What stands for zero in quantised constants. */
-  readonly zeroPoints: ReadonlyMap<string, ZeroPoint>
+  /** What the elements of quantised constants mean. */
+  readonly quantised: ReadonlyMap<string, Quantised>
   /** What stays of each axis once these units are gone. */
   kept(removed: Iterable<Unit>): Kept
   /** Dimensions of every value and constant once these units are gone; also of what goes with blocks among them. */
@@ -66,7 +66,7 @@ export interface Coupling {
 
 /** Finds the units of a graph whose constants have one consumer each (see `separateConstants`). */
 export function couple(graph: Graph, shapes: Shapes): Coupling {
-  const { atoms, values, edits, elements, neverZero, zeroPoints } = flow(graph, shapes)
+  const { atoms, values, edits, elements, neverZero, quantised } = flow(graph, shapes)
   const axes = new Map([...values].map(([name, v]) => [name, v.axes]))
   const used = [...constants(graph)].filter(([name]) => graph.consumers(name).length > 0)
   const usedNames = new Set(used.map(([name]) => name))
@@ -90,7 +90,7 @@ export function couple(graph: Graph, shapes: Shapes): Coupling {
     edits,
     elements,
     neverZero,
-    zeroPoints,
+    quantised,
     kept,
     dims(removed) {
       const k = kept(removed)

@@ -7,6 +7,7 @@ import {
   type NodeEdit,
   type Origin,
   opFor,
+  type Quantised,
 } from '../ops/index.js'
 import type { Reason } from './atoms.js'
 import { Atoms } from './atoms.js'
@@ -24,13 +25,7 @@ export interface Flows {
   /** Elements of integer constants that are the size of an axis. */
   readonly elements: ReadonlyMap<string, ReadonlyMap<number, Axis>>
   readonly neverZero: ReadonlySet<string>
-  readonly zeroPoints: ReadonlyMap<string, ZeroPoint>
-}
-
-/** Where a quantised constant's zero is another number: the elements of `tensor`, one or one an index of `axis`. */
-export interface ZeroPoint {
-  readonly tensor: string
-  readonly axis: number
+  readonly quantised: ReadonlyMap<string, Quantised>
 }
 
 class Declined extends Error {}
@@ -47,7 +42,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
   const elements = new Map<string, Map<number, Axis>>()
   const neverZero = new Set<string>()
   const counted: { readonly tensor: string; readonly index: number; readonly reason: Reason }[] = []
-  const zeroPoints = new Map<string, ZeroPoint>()
+  const quantised = new Map<string, Quantised>()
 
   for (const v of graph.inputs) {
     const reason = outside(`it is the network's input '${v.name}'`)
@@ -75,7 +70,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
     const axis = elements.get(tensor)?.get(index)
     if (axis) freezeAll(axis, reason)
   }
-  return { atoms, values, edits, elements, neverZero, zeroPoints }
+  return { atoms, values, edits, elements, neverZero, quantised }
 
   function freezeAll(axis: Axis, reason: Reason) {
     for (const atom of axis.atoms) atoms.freeze(atom, reason)
@@ -178,7 +173,7 @@ export function flow(graph: Graph, shapes: Shapes): Flows {
         else freezeAll(axis, why('its size is computed'))
       },
       neverZero: (i) => neverZero.add(n.inputs[i]),
-      zeroPoint: (i, tensor, axis) => zeroPoints.set(n.inputs[i], { tensor, axis }),
+      quantised: (i, scheme) => quantised.set(n.inputs[i], scheme),
       onPrune: (edit) => own.push(edit),
       decline,
     }

@@ -21,5 +21,6 @@ export {
 } from './memory.js'
 export { type IndexPick, indexPicks } from './moves.js'
 export { type Reach, reachOf } from './reach.js'
+export { realOf, zeroOf } from './real.js'
 export { captureShapes, constants, type InputShapes, type Shapes, sampleInput, xorshift } from './shapes.js'
 export { type GroupKind, type GroupWords, wordsOf } from './words.js'

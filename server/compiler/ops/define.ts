@@ -34,6 +34,14 @@ export interface Rest {
   readonly along: readonly boolean[]
 }
 
+/** What elements of a quantised constant mean: scale · (element − point). */
+export interface Quantised {
+  /** Constants of one element, or one an index of `axis`; absent where the scale is one, or the point nought. */
+  readonly scale?: string
+  readonly point?: string
+  readonly axis: number
+}
+
 /** What is left once units are gone. */
 export interface Kept {
   /** Positions along `axis` that stay, ascending. */
@@ -88,8 +96,8 @@ export interface FlowContext {
   sizes(origin: Origin | undefined, axis: Axis): void
   /** Input `i` is sliced but never zeroed (a divisor). */
   neverZero(i: number): void
-  /** Input `i`, quantised, is zero where it holds what the constant `tensor` does: one element, or one an index of `axis`. */
-  zeroPoint(i: number, tensor: string, axis: number): void
+  /** States what the elements of constant input `i` mean. */
+  quantised(i: number, scheme: Quantised): void
   /** Registers what the node itself must change; runs once units are chosen. */
   onPrune(edit: (kept: Kept, node: NodeEdit) => void): void
   /** Gives up: everything the node touches is left whole, for this reason. */

@@ -76,7 +76,7 @@ function operand(f: FlowContext, { input, scale = -1, point = -1, along = 0 }: O
   const axes = f.axes(input)
   const axis = positive(along, axes.length)
   scaled(f, axes[axis], [scale, point])
-  return point < 0 ? axes : meant(f, input, point, axis)
+  return point < 0 ? axes : meant(f, input, { scale, point, axis })
 }
 
 /** x, its scale and zero point, one after the other from input `i` on. */

@@ -20,17 +20,23 @@ export function zeroPointOf(f: FlowContext, i: number): Rest['at'] | undefined {
   return others.every((v) => v === first) ? first : undefined
 }
 
+/** Where an operand's scale and zero point are, one or one an index of `axis`; −1 for a scale that is not given. */
+export interface Scheme {
+  readonly scale: number
+  readonly point: number
+  readonly axis: number
+}
+
 /**
- * The axes of quantised input `i` as what they mean: `zero` where removed indices hold the zero point, input `point`.
- * Constants are zeroed to it.
+ * The axes of quantised input `i` as what they mean: `zero` where removed indices hold the zero point. Constants are
+ * zeroed to it.
  */
-export function meant(f: FlowContext, i: number, point: number, axis: number): readonly Axis[] {
+export function meant(f: FlowContext, i: number, { scale, point, axis }: Scheme): readonly Axis[] {
   const axes = f.axes(i)
   if (f.constant(i)) {
-    if (f.node.inputs[point]) {
-      if (!f.constant(point)) return axes.map((a) => withZero(a, false))
-      f.zeroPoint(i, f.node.inputs[point], axis)
-    }
+    const [step, rest] = [scale, point].map((k) => f.node.inputs[k] || undefined)
+    if (rest !== undefined && !f.constant(point)) return axes.map((a) => withZero(a, false))
+    f.quantised(i, { scale: f.constant(scale) && step, point: rest, axis })
     return axes
   }
   const rest = f.inputs[i]?.rest
@@ -78,7 +84,9 @@ const linear = (op: string, domain: string, result: (f: FlowContext, axis: numbe
 /** ONNX's own, and onnxruntime's for 4 and 16 bits in opsets that lack them. */
 export const linearQuantisation = ['', MICROSOFT].flatMap((domain) => [
   linear('QuantizeLinear', domain, (f) => quantised(f, f.axes(0), 2)),
-  linear('DequantizeLinear', domain, (f, axis) => ({ axes: meant(f, 0, 2, axis) })),
+  linear('DequantizeLinear', domain, (f, axis) => ({
+    axes: meant(f, 0, { scale: 1, point: 2, axis }),
+  })),
 ])
 
 /** To uint8, by the range of all elements and zero: exact zeros do not widen it, other removed elements might. */

@@ -10,9 +10,8 @@ import { defineOp, product, withZero } from './define.js'
  * Zeroing its weights is removing it: no other unit reads it, its column of R being zero. With initial states of zero
  * it is exactly zero as well where the functions that make it are zero at zero: an LSTM's c = σ(0)·0 + σ(0)·tanh(0),
  * a GRU's h = (1 − σ(0))·tanh(0) + σ(0)·0, with or without `linear_before_reset`.
- * `bends`: which of the functions named for one direction must be zero at zero.
  */
-const recurrent = (op: string, gates: number, bends: readonly number[]) =>
+const recurrent = (op: string, gates: number) =>
   defineOp({
     op,
     flow(f) {
@@ -41,7 +40,7 @@ const recurrent = (op: string, gates: number, bends: readonly number[]) =>
       const zero =
         stacked.every((s) => f.axes(s.input)[1].zero) &&
         states.every((i) => f.axes(i)[2].zero) &&
-        functionsOf(f.node, bends.length === 2 ? 3 : bends[0] + 1, bends).every(keepsZero)
+        statesKeepZero(f.node)
       if (!h.zero && !zero)
         f.freeze(h, 'units read each other: neither what one holds nor its column is zero')
       const hidden = withZero(h, zero)
@@ -53,10 +52,18 @@ const recurrent = (op: string, gates: number, bends: readonly number[]) =>
     macs: (c) => product(c.inputDims(0).slice(0, 2)) * (product(c.inputDims(1)) + product(c.inputDims(2))),
   })
 
-/** Of the functions that the node names, `each` a direction, those at these places; none if it names none. */
-function functionsOf(node: Node, each: number, places: readonly number[]): readonly string[] {
-  const named = node.attributes.get('activations')
-  return named?.type === 'strings' ? named.value.filter((_, i) => places.includes(i % each)) : []
+/** How many functions are named for one direction, and which of them must be zero at zero. */
+const functions: Readonly<Record<string, { each: number; bends: readonly number[] }>> = {
+  RNN: { each: 1, bends: [0] },
+  GRU: { each: 2, bends: [1] },
+  LSTM: { each: 3, bends: [1, 2] },
 }
 
-export const recurrences = [recurrent('RNN', 1, [0]), recurrent('GRU', 3, [1]), recurrent('LSTM', 4, [1, 2])]
+/** Whether states of zero stay zero where the weights, or what they read, and the biases are. */
+export function statesKeepZero(node: Node): boolean {
+  const named = node.attributes.get('activations')
+  const { each, bends } = functions[node.op]
+  return named?.type !== 'strings' || named.value.every((a, i) => !bends.includes(i % each) || keepsZero(a))
+}
+
+export const recurrences = [recurrent('RNN', 1), recurrent('GRU', 3), recurrent('LSTM', 4)]

@@ -1,9 +1,10 @@
-import { floatAttribute, numbersOf, stringAttribute } from '../graph/index.js'
+import { floatAttribute, floats, numbersOf, stringAttribute, tensorAttribute } from '../graph/index.js'
 import { keepingZero, keepsZero } from './activation.js'
 import { type FlowContext, MICROSOFT } from './define.js'
+import { statesKeepZero } from './recurrent.js'
 
 /** What a node says of itself, whatever flows through it. */
-export type NodeFacts = Pick<FlowContext, 'node' | 'opset' | 'constant'>
+export type NodeFacts = Pick<FlowContext, 'graph' | 'node' | 'opset' | 'constant'>
 
 /**
  * Sets of inputs, by position: where every input of one set is exactly zero, so is the output, whatever finite values
@@ -34,10 +35,37 @@ const each = (ops: readonly string[], when: ZeroRule['when']): Record<string, Ze
 const firstOutput = (sets: ZeroSets) => (_: NodeFacts, i: number) => (i === 0 ? sets : [])
 const only = (holds: (f: NodeFacts) => boolean) => (f: NodeFacts) => (holds(f) ? first : [])
 
+const nought = floats([1], [0])
+
 /** Where the operator bends what it gives by an activation that keeps zero. */
 const bent = (sets: ZeroSets) => (f: NodeFacts) =>
   keepsZero(stringAttribute(f.node, 'activation', '')) ? sets : []
 const fused = (op: string) => `${MICROSOFT}.${op}`
+
+/** Weights and biases, or the sequence and biases; and the states that it starts from. */
+const recurrent = (states: readonly number[]) => (f: NodeFacts) =>
+  statesKeepZero(f.node)
+    ? [
+        [1, 3, ...states],
+        [0, 3, ...states],
+      ]
+    : []
+
+/** Values that are zero are zero however they are weighed. They come last of those given; others are inputs beside them. */
+const attended =
+  (places: number, others: readonly number[]) =>
+  ({ node }: NodeFacts, i: number) =>
+    i === 0 ? [[node.inputs.slice(0, places).findLastIndex((name) => name !== ''), ...others]] : []
+
+/** Whether input 0 holds its zero point where it is said to be zero: a constant, or what was quantised to that point. */
+function restsAtPoint({ graph, node, constant }: NodeFacts): boolean {
+  const pointOf = (name = '') =>
+    name === '' ? '0' : graph.constant(name) && `${numbersOf(graph.constant(name)!)}`
+  const own = pointOf(node.inputs[2])
+  if (own === undefined) return false
+  const maker = graph.producer(node.inputs[0])
+  return constant(0) !== undefined || (maker?.op === 'QuantizeLinear' && pointOf(maker.inputs[2]) === own)
+}
 
 /** What is known of operators at zero, by name; those that are not listed may give anything. */
 export const zeroRules: Readonly<Record<string, ZeroRule>> = {
@@ -77,6 +105,24 @@ export const zeroRules: Readonly<Record<string, ZeroRule>> = {
   Pow: { when: only((f) => number(f, 1, '', 0) > 0) },
   Resize: { when: only((f) => floatAttribute(f.node, 'extrapolation_value', 0) === 0) },
   Where: { when: [[1, 2]] },
+  ConstantOfShape: {
+    when: ({ node }) =>
+      numbersOf(tensorAttribute(node, 'value') ?? nought).every((v) => v === 0) ? [[]] : [],
+  },
+  ...each(['RNN', 'GRU'], recurrent([5])),
+  LSTM: { when: recurrent([5, 6]) },
+  Attention: { when: (_, i) => [[[2, 5]], [[1, 4]], [[2, 5]]][i] ?? [] },
+  [fused('Attention')]: {
+    when: firstOutput([
+      [1, 2, 4],
+      [0, 2, 4],
+    ]),
+  },
+  [fused('MultiHeadAttention')]: { when: attended(3, [3, 7]) },
+  [fused('GroupQueryAttention')]: { when: attended(3, [4]) },
+  // A quantised value counts as zero where it holds its zero point.
+  ...each(['QuantizeLinear', fused('QuantizeLinear')], first),
+  ...each(['DequantizeLinear', fused('DequantizeLinear')], only(restsAtPoint)),
 }
 
 /** A number that is an input, or in older opsets an attribute; the least where it holds several, NaN where computed. */

@@ -1,4 +1,4 @@
-import type { Block, Coupling } from '../analysis/index.js'
+import { type Block, type Coupling, realOf } from '../analysis/index.js'
 import { numbersOf, stridesOf, type Tensor } from '../graph/index.js'
 import { layerAxes } from './layers.js'
 import { normalised } from './normalised.js'
@@ -30,13 +30,12 @@ export function endsOf({ graph, blocks }: Coupling): Ends[] {
  * Language Models") are not.
  */
 export function magnitudes(coupling: Coupling): Float64Array {
-  const { graph } = coupling
   return normalised(
     Float64Array.from(endsOf(coupling), (ends) => {
       const outputs = ends.flatMap((parts) =>
         added(
           parts.map(({ tensor, axis }) => {
-            const t = graph.constant(tensor)
+            const t = realOf(coupling, tensor)
             return t ? sumsAlong(t, axis, (v) => v * v) : new Float64Array()
           }),
         ).map(Math.sqrt),

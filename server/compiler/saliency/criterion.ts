@@ -1,5 +1,5 @@
-import type { Coupling, Group } from '../analysis/index.js'
-import { type Graph, numbersOf, stridesOf, type Tensor } from '../graph/index.js'
+import { type Coupling, type Group, realOf } from '../analysis/index.js'
+import { numbersOf, stridesOf, type Tensor } from '../graph/index.js'
 import { magnitudes } from './blocks.js'
 import { normalised } from './normalised.js'
 
@@ -15,13 +15,13 @@ export interface SaliencyOptions {
 export type Criterion = (coupling: Coupling, options?: SaliencyOptions) => Float64Array[]
 
 /**
- * A criterion that adds up a measure over all weights that a unit touches, each constant with an equal say. Blocks are
- * ranked by `magnitudes`.
+ * A criterion that adds up a measure over all weights that a unit touches, each constant with an equal say; quantised
+ * ones count as the real numbers that they stand for. Blocks are ranked by `magnitudes`.
  */
 export const bySlices =
   (measure: SliceMeasure): Criterion =>
   (coupling) => [
-    ...coupling.groups.map((group) => normalised(sliceScores(coupling.graph, group, measure))),
+    ...coupling.groups.map((group) => normalised(sliceScores(coupling, group, measure))),
     magnitudes(coupling),
   ]
 
@@ -34,11 +34,11 @@ export interface SliceMeasure {
   total(sum: number): number
 }
 
-function sliceScores(graph: Graph, group: Group, measure: SliceMeasure): Float64Array {
+function sliceScores(coupling: Coupling, group: Group, measure: SliceMeasure): Float64Array {
   const scores = new Float64Array(group.units.length)
   const tables = new Map<string, Float64Array[]>()
   for (const name of group.tensors) {
-    const t = graph.constant(name)
+    const t = realOf(coupling, name)
     if (t && measure.counts(name, t)) tables.set(name, sumsByIndex(t, measure))
   }
   for (const [name, sums] of tables) {

@@ -6,11 +6,15 @@ export interface LayerAxes {
   readonly writes: number
 }
 
-/** The axes of every weight of a mixing layer, by name. */
+/** The axes of every weight of a mixing layer, by name; of one that is dequantised first, by that of what is. */
 export function layerAxes(graph: Graph): Map<string, LayerAxes> {
   const axes = new Map<string, LayerAxes>()
+  const held = (name: string) => {
+    const n = graph.producer(name)
+    return n?.op === 'DequantizeLinear' ? n.inputs[0] : name
+  }
   for (const n of graph.nodes) {
-    const [first, second] = n.inputs
+    const [first, second] = n.inputs.slice(0, 2).map(held)
     if (n.op === 'Conv') axes.set(second, { reads: 1, writes: 0 })
     if (n.op === 'ConvTranspose') axes.set(second, { reads: 0, writes: 1 })
     if (n.op === 'Gemm') {

@@ -6,3 +6,4 @@ export { type Plan, type Prunable, planOf, prunable, pruned, verifyShapes } from
 export { removeUnits, touched, zeroUnits } from './remove-units.js'
 export { copyName, rejoinConstants, type Separated, separateConstants } from './separate-constants.js'
 export { sizedByData } from './sized-by-data.js'
+export { takeApart } from './take-apart.js'

@@ -14,6 +14,7 @@ import { gatherMoves } from './gather-moves.js'
 import { removeUnits, touched } from './remove-units.js'
 import { rejoinConstants, type Separated, separateConstants } from './separate-constants.js'
 import { sizedByData } from './sized-by-data.js'
+import { takeApart } from './take-apart.js'
 
 /** A network with everything that pruning has to know about it. */
 export interface Prunable {
@@ -34,8 +35,9 @@ export type Plan = Record<string, Record<string, number[]>>
  */
 export async function prunable(original: Graph, shapes: InputShapes = {}): Promise<Prunable> {
   refuseNaN(original)
-  const captured = await captureShapes(original, shapes)
-  const separated = separateConstants(gatherMoves(foldSizes(original, captured), captured))
+  const apart = takeApart(original)
+  const captured = await captureShapes(apart, shapes)
+  const separated = separateConstants(gatherMoves(foldSizes(apart, captured), captured))
   return { original, separated, coupling: couple(separated.graph, withConstants(captured, separated.graph)) }
 }
 

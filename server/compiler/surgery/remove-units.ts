@@ -1,14 +1,5 @@
-import { type Coupling, edgesOf, isBlock, type Unit } from '../analysis/index.js'
-import {
-  cutEdges,
-  type Graph,
-  type Node,
-  node,
-  numbersOf,
-  stridesOf,
-  type Tensor,
-  withAttributes,
-} from '../graph/index.js'
+import { type Coupling, edgesOf, isBlock, type Unit, zeroOf } from '../analysis/index.js'
+import { cutEdges, type Graph, type Node, node, type Tensor, withAttributes } from '../graph/index.js'
 import type { Kept, NodeEdit } from '../ops/index.js'
 import { constantNode } from './separate-constants.js'
 import { sliceTensor, zeroOutside } from './tensors.js'
@@ -50,20 +41,6 @@ export function zeroUnits(coupling: Coupling, removed: Iterable<Unit>): Graph {
       constants.set(name, zeroOutside(t, positions, zeroOf(coupling, name, t)))
   }
   return replaceConstants(coupling.graph, constants)
-}
-
-/** What stands for zero in a constant, by flat index, where it is quantised. */
-function zeroOf(
-  { graph, zeroPoints }: Coupling,
-  name: string,
-  t: Tensor,
-): ((i: number) => number) | undefined {
-  const point = zeroPoints.get(name)
-  const at = point && graph.constant(point.tensor)
-  if (!at) return undefined
-  const values = numbersOf(at)
-  const stride = stridesOf(t.dims)[point.axis] ?? 1
-  return (i) => values[Math.floor(i / stride) % values.length]
 }
 
 /**

@@ -9,15 +9,19 @@ import {
 import { operators, type ZeroSets } from '@espalier/server/compiler/ops/index.js'
 import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
 import t from 'tap'
+import { attention } from './examples/attending.js'
 import { linear } from './examples/linear.js'
 import { moving } from './examples/moving.js'
 import { normal } from './examples/normal.js'
 import { pointwise } from './examples/pointwise.js'
+import { recurrent } from './examples/recurrent.js'
 import { reducing } from './examples/reducing.js'
 import { type Example, SIZE } from './examples/through.js'
 
 const examples: Readonly<Record<string, readonly Example[]>> = {
+  ...attention,
   ...linear,
+  ...recurrent,
   ...moving,
   ...normal,
   ...pointwise,
@@ -62,7 +66,8 @@ for (const { op, domain, zeros } of operators) {
     for (const { graph } of examples[name] ?? []) {
       for (const node of graph.nodes.filter((n) => n.op === op && n.domain === domain)) {
         for (const [i, output] of node.outputs.entries()) {
-          const facts = { node, opset: graph.opset, constant: (k: number) => graph.constant(node.inputs[k]) }
+          const constant = (k: number) => graph.constant(node.inputs[k])
+          const facts = { graph, node, opset: graph.opset, constant }
           const sets = typeof zeros.when === 'function' ? zeros.when(facts, i) : zeros.when
           for (const zeroed of setsOf(sets, node)) {
             if (!output || zeroed.every((k) => !node.inputs[k])) continue

@@ -106,3 +106,37 @@ t.test('keepShare keeps the share of each group, rounded up to the multiple, at 
     }
   }
 })
+
+t.test('quantised weights are ranked by the numbers that they stand for', async (t) => {
+  const [from, to] = [4, 6]
+  const elements = Int8Array.from({ length: to * from * 9 }, (_, i) => ((i * 37) % 200) - 100)
+  const scales = Float32Array.from({ length: to }, (_, i) => 0.01 / (i + 1))
+  const points = Int8Array.from({ length: to }, (_, i) => 20 * i - 40)
+  const real = Float32Array.from(elements, (v, i) => {
+    const channel = Math.floor(i / (from * 9))
+    return scales[channel] * (v - points[channel])
+  })
+  const network = (weight: (n: Net) => string) => {
+    const n = new Net('quantised')
+    const x = n.conv(n.input('x', ['n', 3, 6, 6]), 3, from)
+    return n.build(n.head(n.op('Conv', [x, weight(n)], { pads: [1, 1, 1, 1] }), to))
+  }
+  const stored = network((n) =>
+    n.op(
+      'DequantizeLinear',
+      [
+        n.constant('q', { dtype: 'int8', dims: [to, from, 3, 3], data: elements }),
+        n.floats([to], scales),
+        n.constant('z', { dtype: 'int8', dims: [to], data: points }),
+      ],
+      { axis: 0 },
+    ),
+  )
+  const meant = network((n) => n.floats([to, from, 3, 3], real))
+  const [a, b] = [(await prunable(stored)).coupling, (await prunable(meant)).coupling]
+  for (const name of ['l1', 'l2'] as const) {
+    const [x, y] = [a, b].map((c) => criteria[name](c)[c.groups.findIndex((g) => g.units.length === to)])
+    const gap = Math.max(...x.map((v, i) => Math.abs(v - y[i])))
+    t.ok(gap < 1e-5 && Math.max(...x) > 1.5, `${name}: ${[...x]} and ${[...y]}`)
+  }
+})

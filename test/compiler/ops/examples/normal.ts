@@ -9,15 +9,8 @@ const overChannels = (op: string, parameters: number, { opset = 17, domain = '',
       const weights = Array.from({ length: parameters }, () => n.weight([CHANNELS]))
       return n.op(op, [h, ...(skip ? [h] : []), ...weights], {}, domain)
     },
-    { opset, open: !skip },
+    { opset },
   )
-
-/** Layer normalisation in primitives, over `axes`. */
-function spelled(n: Net, x: string, axes: readonly number[]): string {
-  const centred = n.op('Sub', [x, n.op('ReduceMean', [x], { axes })])
-  const variance = n.op('ReduceMean', [n.op('Pow', [centred, n.scalar(2)])], { axes })
-  return n.op('Div', [centred, n.op('Sqrt', [n.op('Add', [variance, n.scalar(1e-5)])])])
-}
 
 /** Group normalisation as exporters write it before opset 18. */
 function spelledGroups(n: Net, h: string, groups: number): string {
@@ -64,18 +57,6 @@ export const normal: Examples = {
   ],
   'com.microsoft.SkipSimplifiedLayerNormalization': [
     overChannels('SkipSimplifiedLayerNormalization', 2, { domain: MICROSOFT, skip: true }),
-  ],
-  ReduceMean: [
-    through((n, h) => spelled(n, h, [2, 3])),
-    through((n, h) => spelled(n, h, [1]), { open: false }),
-    // Root mean square over the channels, and a gate by their mean, of which the removed are exactly zero.
-    through((n, h) => {
-      const mean = n.op('ReduceMean', [n.op('Mul', [h, h])], { axes: [1] })
-      return n.op('Div', [h, n.op('Sqrt', [n.op('Add', [mean, n.scalar(1e-5)])])])
-    }),
-    through((n, h) => n.op('Mul', [h, n.op('Sigmoid', [n.op('ReduceMean', [h], { axes: [1] })])]), {
-      opset: 13,
-    }),
   ],
   GroupNormalization: [
     through((n, h) => n.op('GroupNormalization', [h, n.weight([3]), n.weight([3])], { num_groups: 3 }), {

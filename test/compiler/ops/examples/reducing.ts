@@ -46,6 +46,20 @@ export const reducing: Examples = {
       ])
       return n.op('Div', [h, n.op('Add', [variance, n.scalar(1)])])
     }),
+    // Over positions, as over channels.
+    through((n, h) => {
+      const d = n.op('Sub', [h, n.op('ReduceMean', [h], { axes: [2, 3] })])
+      const variance = n.op('ReduceMean', [byPower(n, d)], { axes: [2, 3] })
+      return n.op('Div', [d, n.op('Sqrt', [n.op('Add', [variance, n.scalar(1e-5)])])])
+    }),
+    // Root mean square over the channels, and a gate by their mean, of which the removed are exactly zero.
+    through((n, h) => {
+      const mean = n.op('ReduceMean', [n.op('Mul', [h, h])], { axes: [1] })
+      return n.op('Div', [h, n.op('Sqrt', [n.op('Add', [mean, n.scalar(1e-5)])])])
+    }),
+    through((n, h) => n.op('Mul', [h, n.op('Sigmoid', [n.op('ReduceMean', [h], { axes: [1] })])]), {
+      opset: 13,
+    }),
     // Squares over channels and positions: two dimensions at once are not followed.
     through(
       (n, h) => {
