@@ -6,6 +6,7 @@ export { type Coupling, couple, type Group, type Slice, type Unit, type Whole } 
 export { type Explanation, explain, type GroupExplained, type Undescribed } from './explain.js'
 export type { BlockExplained } from './explain-blocks.js'
 export { freedByBlock, freedByUnit } from './freed.js'
+export { type LayerAxes, layerAxes } from './layers.js'
 export { type Buffer, buffersOf, liveBytes, peakActivationBytes } from './liveness.js'
 export {
   coefficients,

@@ -1,10 +1,17 @@
 import { EspalierError } from '@espalier/shared'
 import type { Coupling } from '../analysis/index.js'
 import type { Dataset } from '../data/index.js'
-import { criteria, reconstruction, taylor } from '../saliency/index.js'
+import { criteria, fisher, obd, reconstruction, taylor } from '../saliency/index.js'
+
+type FromData = (coupling: Coupling, data: Dataset, seed: number) => Promise<Float64Array[]>
 
 /** Criteria that look at data, by the names of the command line. */
-const fromData = { reconstruction, taylor } as const
+const fromData = {
+  fisher: (coupling, data) => fisher(coupling, data),
+  obd: (coupling, data) => obd(coupling, data),
+  reconstruction: (coupling, data, seed) => reconstruction(coupling, data, { seed }),
+  taylor: (coupling, data) => taylor(coupling, data, { across: true }),
+} as const satisfies Record<string, FromData>
 
 export type CriterionName = keyof typeof criteria | keyof typeof fromData
 
@@ -22,8 +29,10 @@ export function requireCriterion(name: string): asserts name is CriterionName {
   )
 }
 
+const looksAtData = (name: CriterionName): name is keyof typeof fromData => name in fromData
+
 /**
- * Scores of every unit by the criterion of that name; each group has a mean of one, but by taylor, which compares layers.
+ * Scores of every unit by the criterion of that name; each group has a mean of one, but by those of the loss, which compare layers.
  * @throws OPTION_INVALID for another name, or for a criterion that looks at data where there are none
  */
 export async function saliency(
@@ -33,13 +42,11 @@ export async function saliency(
   seed: number,
 ): Promise<Float64Array[]> {
   requireCriterion(name)
-  if (name !== 'taylor' && name !== 'reconstruction') return criteria[name](coupling, { seed })
+  if (!looksAtData(name)) return criteria[name](coupling, { seed })
   if (!data)
     throw new EspalierError(
       'OPTION_INVALID',
-      `--criterion ${name} looks at ${name === 'taylor' ? 'labelled data' : 'data'}: give --data`,
+      `--criterion ${name} looks at ${name === 'reconstruction' ? 'data' : 'labelled data'}: give --data`,
     )
-  return name === 'taylor'
-    ? taylor(coupling, data, { across: true })
-    : reconstruction(coupling, data, { seed })
+  return fromData[name](coupling, data, seed)
 }

@@ -1,6 +1,6 @@
-import { type Block, type Coupling, realOf } from '../analysis/index.js'
+import { type Block, type Coupling, layerAxes, realOf } from '../analysis/index.js'
 import { numbersOf, stridesOf, type Tensor } from '../graph/index.js'
-import { layerAxes } from './layers.js'
+
 import { normalised } from './normalised.js'
 
 /** What each output of a block's last layer is made by: names of constants, and the axis along which outputs lie. */

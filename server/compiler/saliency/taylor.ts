@@ -1,9 +1,9 @@
 import { EspalierError } from '@espalier/shared'
-import type { Coupling, Slice, Unit } from '../analysis/index.js'
+import { type Coupling, type LayerAxes, layerAxes, type Slice, type Unit } from '../analysis/index.js'
 import { stridesOf, type Tensor } from '../graph/index.js'
 import { gradientBatches, type Samples } from '../train/index.js'
 import { added, type Ends, endsOf, sumsAlong } from './blocks.js'
-import { type LayerAxes, layerAxes } from './layers.js'
+
 import { normalised } from './normalised.js'
 
 export interface TaylorOptions {
@@ -83,7 +83,7 @@ function normalisedWhere(scores: Float64Array, isKnown: readonly boolean[]): Flo
 }
 
 /** Where the unit is read by layers that mix it; all its slices if none does. */
-function readingSlices({ slices }: Unit, reading: ReadonlyMap<string, LayerAxes>): readonly Slice[] {
+export function readingSlices({ slices }: Unit, reading: ReadonlyMap<string, LayerAxes>): readonly Slice[] {
   const read = slices.filter((s) => reading.get(s.tensor)?.reads === s.axis)
   return read.length > 0 ? read : slices
 }

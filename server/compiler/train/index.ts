@@ -1,3 +1,5 @@
+export { curvatures } from './curvature.js'
+export { freshWeights } from './fresh.js'
 export { gradientBatches } from './gradient-batches.js'
 export type {
   OptimizerName,
@@ -10,5 +12,13 @@ export type {
 } from './options.js'
 export { optimizerNames, scheduleNames } from './options.js'
 export { withConstants } from './parameters.js'
+export {
+  keepLargest,
+  keepPattern,
+  type Pattern,
+  type Scope,
+  type SparsityPlan,
+  sparsifyingMethods,
+} from './sparse/index.js'
 export { refreshStatistics } from './statistics.js'
 export { train } from './train.js'

@@ -1,5 +1,5 @@
 import { clip, type Optimizer, optimizerOf, type Parameter } from './optimizer.js'
-import type { TrainOptions } from './options.js'
+import { peakOf, type TrainOptions } from './options.js'
 import { type Schedule, schedule } from './schedule.js'
 import type { Sparsifier } from './sparse/index.js'
 import type { Weights } from './weights.js'
@@ -33,11 +33,10 @@ export function learningOf(
     ...sparse.learnt,
   ]
   const optimizer = optimizerOf(name, parameters, options)
-  const peak = options.lr ?? (name === 'sgd' ? 0.01 : 1e-3)
   const rate = schedule(
     plan,
     steps,
-    peak,
+    peakOf(options),
     options.warmup ?? (plan === 'one-cycle' ? 0.3 : 0.05),
     options.milestones,
   )

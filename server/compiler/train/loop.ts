@@ -11,6 +11,7 @@ import { learningOf } from './learning.js'
 import { classification, TARGETS, TEACHER_LOGITS } from './loss.js'
 import { MovingAverage } from './moving-average.js'
 import {
+  peakOf,
   requireSense,
   type Samples,
   type TrainHistory,
@@ -89,7 +90,7 @@ export async function trainHere(
   const { names, values } = weights
   const feeds = weights.feeds()
   const { resume } = hooks
-  const sparse = sparsifierOf(weights, options)
+  const sparse = sparsifierOf(graph, weights, options, { steps, lr: peakOf(options) })
   const learning = learningOf(weights, sparse, options, steps)
   const average = options.average ? new MovingAverage(values, options.average) : undefined
   const stopping = options.stopping && new Stopping(graph, weights, options.stopping, resume?.stopping)

@@ -1,6 +1,7 @@
 import { EspalierError } from '@espalier/shared'
 import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
+import type { SparsityPlan } from './sparse/index.js'
 
 /** What a network is trained on, whole in memory; `labels` may be absent for distillation alone. */
 export type Samples = Omit<Dataset, 'spec' | 'classNames'>
@@ -42,6 +43,8 @@ export interface TrainOptions {
   readonly freeze?: readonly string[]
   /** Weights that are exactly zero stay exactly zero; false by default. Those of two and more dimensions only. */
   readonly keepZeros?: boolean
+  /** Makes weights zero while it trains; none by default. */
+  readonly sparsity?: SparsityPlan
   /**
    * Exponential moving average of the weights (Polyak and Juditsky 1992), which the result then holds: the share of the
    * average that a step leaves, for example 0.999; early steps leave less, (1 + step) / (10 + step). 0, the default,
@@ -115,8 +118,11 @@ export interface TrainResult {
   readonly history: TrainHistory
 }
 
+/** The highest learning rate. */
+export const peakOf = ({ lr, optimizer }: TrainOptions): number => lr ?? (optimizer === 'sgd' ? 0.01 : 1e-3)
+
 /** @throws OPTION_INVALID for options that train nothing or cannot hold together */
-export function requireSense({ epochs = 1, batch = 64, average = 0, stopping }: TrainOptions): void {
+export function requireSense({ epochs = 1, batch = 64, average = 0, stopping, ...more }: TrainOptions): void {
   const wrong =
     epochs < 1 || batch < 1
       ? `${epochs} epochs in batches of ${batch} train nothing; both must be at least 1`
@@ -124,6 +130,8 @@ export function requireSense({ epochs = 1, batch = 64, average = 0, stopping }: 
         ? `an average that keeps ${average} of itself is none; give a share below 1, for example 0.999`
         : stopping && stopping.patience < 1
           ? `a patience of ${stopping.patience} epochs would end every run after one; give at least 1`
-          : undefined
+          : more.sparsity && more.keepZeros
+            ? 'zeros are either kept or made: give one of keepZeros and sparsity'
+            : undefined
   if (wrong) throw new EspalierError('OPTION_INVALID', wrong)
 }
