@@ -1,6 +1,7 @@
 import type { Graph, Node, Tensor } from '../graph/index.js'
 import type { GradientRule } from './gradients/index.js'
 import type { Level } from './level.js'
+import type { Lowering } from './lowering/index.js'
 import type { ZeroRule } from './zeros.js'
 
 /**
@@ -131,8 +132,10 @@ export interface OpDefinition {
   readonly macs: (c: CostContext) => number
   /** Kept apart in `zeros.ts`; absent where the output is never zero for certain. */
   readonly zeros?: ZeroRule
-  /** Kept apart in `gradients/`; absent where training cannot go through the operator. */
+  /** Kept apart in `gradients/`; absent where training cannot go through the operator as it is. */
   readonly gradient?: GradientRule
+  /** Kept apart in `lowering/`: how training writes the operator out first, in some forms or all. */
+  readonly lowering?: Lowering
 }
 
 export const defineOp = (definition: Omit<OpDefinition, 'domain'> & { domain?: string }): OpDefinition => ({

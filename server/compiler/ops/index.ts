@@ -7,8 +7,9 @@ import type { OpDefinition } from './define.js'
 import * as einsum from './einsum.js'
 import * as elementwise from './elementwise.js'
 import * as gemm from './gemm.js'
-import { flatOperators, gradientRules } from './gradients/index.js'
+import { flatOperators, gradientRules, withoutGradient } from './gradients/index.js'
 import * as indexing from './indexing.js'
+import { loweringRules } from './lowering/index.js'
 import * as mixing from './mixing.js'
 import * as movement from './movement.js'
 import * as normalization from './normalization.js'
@@ -27,7 +28,8 @@ import * as whole from './whole.js'
 import { zeroRules } from './zeros.js'
 
 export * from './define.js'
-export { Builder, TRAINING_OPSET, tapsOf, type Window, windowOf } from './gradients/index.js'
+export { Builder, passingAll, TRAINING_OPSET, tapsOf, type Window, windowOf } from './gradients/index.js'
+export type { Lowering, LoweringPlace } from './lowering/index.js'
 export type { NodeFacts, ZeroRule, ZeroSets } from './zeros.js'
 
 const families = [
@@ -70,6 +72,7 @@ export const operators: readonly OpDefinition[] = families.flatMap((family) =>
     .map((o) => ({
       ...o,
       gradient: gradientRules[fullName(o)],
+      lowering: loweringRules[fullName(o)],
       zeros: zeroRules[fullName(o)],
     })),
 )
@@ -79,6 +82,9 @@ const registry = new Map(operators.map((o) => [key(o.domain, o.op), o]))
 
 /** Whether the node's outputs do not change with small changes of its inputs: gradients end there. */
 export const flat = (n: Node): boolean => fullName(n) in flatOperators
+
+/** Why the node's operator has no gradient, where one would lead through it. */
+export const lacksGradient = (n: Node): string | undefined => withoutGradient[fullName(n)]
 
 /** What is known of the node's operator; undefined for one that nobody described. */
 export const opFor = (n: Node): OpDefinition | undefined => registry.get(key(n.domain, n.op))

@@ -1,6 +1,6 @@
 import { EspalierError } from '@espalier/shared'
 import type { Graph, Node } from '../graph/index.js'
-import { type Builder, flat, opFor } from '../ops/index.js'
+import { type Builder, flat, fullName, lacksGradient, opFor, passingAll } from '../ops/index.js'
 import type { Sizes } from './shapes.js'
 
 export interface Gradients {
@@ -54,7 +54,8 @@ export function differentiate(
     if (!n.outputs.some((o) => varies.has(o))) continue
     const dys = n.outputs.map((o) => (o ? total(o) : ''))
     if (dys.every((dy) => dy === '')) continue
-    const rule = opFor(n)?.gradient
+    const isBeyond = dys.some((dy, i) => i > 0 && dy !== '') && !passingAll.has(n.op)
+    const rule = isBeyond ? undefined : opFor(n)?.gradient
     const gradients = rule?.({
       node: n,
       g,
@@ -83,7 +84,7 @@ export function differentiate(
     for (const [i, input] of n.inputs.entries()) {
       if (!varies.has(input)) continue
       const gradient = gradients?.[i]
-      if (!gradient) throw unknown(n, rule !== undefined)
+      if (!gradient) throw unknown(n, (opFor(n)?.gradient ?? opFor(n)?.lowering) !== undefined)
       give(input, gradient)
     }
   }
@@ -96,10 +97,11 @@ export function differentiate(
 }
 
 function unknown(n: Node, known: boolean): EspalierError {
-  const op = n.domain ? `${n.domain}.${n.op}` : n.op
+  const reason = lacksGradient(n)
   return new EspalierError(
     'GRADIENT_UNKNOWN',
-    `node '${n.name}': no gradient is known for ${op}${known ? ' in the form used here' : ''}, and trainable weights lie before it; ` +
+    `node '${n.name}': no gradient is known for ${fullName(n)}${known ? ' in the form used here' : ''}` +
+      `${reason ? ` (${reason})` : ''}, and trainable weights lie before it; ` +
       'this network cannot be trained, but it can be pruned and measured',
   )
 }

@@ -4,7 +4,7 @@ import { type NormLayer, withBatchStatistics } from './batch-norm.js'
 import { differentiate } from './differentiate.js'
 import { type Noise, withDropout } from './dropout.js'
 import type { LossOf, Output } from './loss.js'
-import { lower } from './lower.js'
+import { lowered as loweredOf } from './lower.js'
 import { outputsOf } from './outputs.js'
 import { trainableWeights } from './parameters.js'
 import { type InputShapes, prepare } from './prepare.js'
@@ -60,7 +60,7 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     },
   })
   const logits = [...outputs.values()].map((o) => o.logits)
-  const lowered = lower(noisy, plain)
+  const lowered = await loweredOf(noisy, plain)
   const whole = onlyNeeded(
     lowered.with({
       nodes: [...lowered.nodes, ...lossGraph.nodes],

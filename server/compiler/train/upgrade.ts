@@ -79,9 +79,9 @@ const flatSoftmax: Move = (n, { value }) => {
   const [flat, soft, shape] = [value('flat'), value('soft'), value('shape')]
   return [
     node('Flatten', [x], [flat], { axis: intAttribute(n, 'axis', 1) }),
-    node(n.op, [flat], [soft], { axis: 1 }, { name: n.name }),
+    node(n.op, [flat], [soft], { axis: 1 }),
     node('Shape', [x], [shape]),
-    node('Reshape', [soft, shape], n.outputs),
+    node('Reshape', [soft, shape], n.outputs, {}, { name: n.name }),
   ]
 }
 

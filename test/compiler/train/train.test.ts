@@ -292,12 +292,26 @@ t.test('what cannot be trained is refused', async (t) => {
   await t.rejects(train(withNaN, data, options), { code: 'MODEL_INVALID' }, 'in a process of its own too')
   const unknown = small().with({
     nodes: small().nodes.map((n) =>
-      n.op === 'Relu' ? node('Selu', n.inputs, n.outputs, {}, { name: 'odd' }) : n,
+      n.op === 'Relu'
+        ? node(
+            'ScatterElements',
+            [...n.inputs, 'at', 'put'],
+            n.outputs,
+            { reduction: 'max' },
+            { name: 'odd' },
+          )
+        : n,
     ),
+    initializers: new Map<string, Tensor>([
+      ...small().initializers,
+      ['at', { dtype: 'int64', dims: [1, 1, 1, 1], data: BigInt64Array.of(0n) }],
+      ['put', floats([1, 1, 1, 1], [0])],
+    ]),
+    opsets: new Map([['', 18]]),
   })
   await refused('an operator without a gradient', unknown, data, {
     code: 'GRADIENT_UNKNOWN',
-    message: /'odd'.*Selu/,
+    message: /'odd'.*ScatterElements in the form used here/,
   })
 })
 

@@ -1,10 +1,30 @@
-import { type Attribute, floats, int64s, type Node, node, type Tensor, tensor } from '../../graph/index.js'
+import {
+  type Attribute,
+  type DType,
+  floats,
+  int64s,
+  type Node,
+  node,
+  type Tensor,
+  tensor,
+} from '../../graph/index.js'
 
 type Attributes = Readonly<Record<string, number | string | readonly number[] | Attribute | undefined>>
 
 /** The operator set that training graphs are written in. */
 export const TRAINING_OPSET = 18
 const MICROSOFT = { domain: 'com.microsoft' }
+
+/** Numbers of the element types that graphs in the making cast to, from onnx.proto. */
+const elementTypes: Readonly<Partial<Record<DType, number>>> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  bfloat16: 16,
+}
 
 /** Gathers the nodes and constants of a graph in the making; every method gives the name of the new value. */
 export class Builder {
@@ -78,6 +98,12 @@ export class Builder {
   /** Sum over `axes`; the summed axes stay with size 1 if `keep`. */
   sum = (x: string, axes: readonly number[], keep = false) =>
     axes.length === 0 ? x : this.op('ReduceSum', [x, this.ints(axes)], { keepdims: Number(keep) })
+  /** ReduceMax, ReduceMean, … over `axes`, which stay with size 1. */
+  reduce = (op: string, x: string, axes: readonly number[]) =>
+    this.op(op, [x, this.ints(axes)], { keepdims: 1 })
+  expand = (x: string, dims: readonly number[]) => this.op('Expand', [x, this.ints(dims)])
+  zeros = (dims: readonly number[]) => this.expand(this.scalar(0), dims)
+  cast = (x: string, to: DType) => this.op('Cast', [x], { to: elementTypes[to] })
   where = (condition: string, a: string, b: string) => this.op('Where', [condition, a, b])
   /** Zeros around `x`; negative amounts crop. `pads`: all starts, then all ends. */
   pad = (x: string, pads: readonly number[]) =>

@@ -1,4 +1,4 @@
-import { elementCount, intAttribute } from '../../graph/index.js'
+import { elementCount, intAttribute, intsAttribute, stringAttribute } from '../../graph/index.js'
 import type { GradientRule, GradientRules, Place } from './rule.js'
 import { type Window, windowOf } from './window.js'
 
@@ -152,4 +152,55 @@ const conv: GradientRule = (p) => {
   ]
 }
 
-export const convolutions: GradientRules = { Conv: conv }
+/** The way back of a convolution from its output to its input; so its own way back is that convolution. */
+const convTranspose: GradientRule = (p) => {
+  const { g, dy, node, shape } = p
+  const [x, w] = node.inputs
+  const [batch, outChannels, ...output] = shape(x)
+  const [, inChannels, ...input] = shape(node.outputs[0])
+  const window = transposedWindow(p, shape(w).slice(2), output, input)
+  const group = intAttribute(node, 'group', 1)
+  const c: Convolution = { ...window, batch, group, inChannels, outChannels, input, output }
+  const axes = range(c.kernel.length, 2)
+  const back = () =>
+    g.op('Conv', [dy, w], {
+      kernel_shape: c.kernel,
+      strides: c.strides,
+      dilations: c.dilations,
+      pads: [...c.before, ...c.after],
+      group,
+    })
+  // Its weight [out, in / group, kernel] is that of the convolution, which reads dy and gives x.
+  const mirrored: Place = { ...p, node: { ...node, inputs: [dy, w] }, dy: x }
+  return [
+    p.wants(0) ? back() : '',
+    p.wants(1) ? weightGradient(mirrored, c) : '',
+    p.wants(2) ? g.sum(dy, [0, ...axes]) : '',
+  ]
+}
+
+/** Of the convolution that leads from the larger map to the smaller one. */
+function transposedWindow(
+  { node }: Place,
+  kernel: readonly number[],
+  small: readonly number[],
+  large: readonly number[],
+): Window {
+  const ones = kernel.map(() => 1)
+  const strides = intsAttribute(node, 'strides') ?? ones
+  const dilations = intsAttribute(node, 'dilations') ?? ones
+  const extra = intsAttribute(node, 'output_padding') ?? kernel.map(() => 0)
+  const auto = stringAttribute(node, 'auto_pad', 'NOTSET')
+  const pads = intsAttribute(node, 'pads')
+  const reach = kernel.map((k, i) => (small[i] - 1) * strides[i] + dilations[i] * (k - 1) + 1)
+  const total = reach.map((r, i) => r + extra[i] - large[i])
+  const before = total.map((t, i) => {
+    if (pads && auto === 'NOTSET' && !node.attributes.has('output_shape')) return pads[i]
+    return auto === 'SAME_UPPER' ? t >> 1 : t - (t >> 1)
+  })
+  // What the last window reaches beyond the map; negative where it ends short of it.
+  const after = reach.map((r, i) => r - large[i] - before[i])
+  return { kernel, strides, dilations, before, after: after.map((a) => Math.max(0, a)) }
+}
+
+export const convolutions: GradientRules = { Conv: conv, ConvTranspose: convTranspose }

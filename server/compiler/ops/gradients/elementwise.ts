@@ -1,4 +1,5 @@
-import { floatAttribute, numbersOf } from '../../graph/index.js'
+import { elementCount, floatAttribute, numbersOf } from '../../graph/index.js'
+import { hardSwish } from './activation.js'
 import type { GradientRule, GradientRules, Place } from './rule.js'
 
 /** Two operands that broadcast against each other; `parts` gives the gradients before they are summed back. */
@@ -25,16 +26,6 @@ const hardSigmoid = unary((p, _, y) => {
   return g.scale(masked(p, inside), alpha)
 })
 
-/** x · s(x) with s = clip(x/6 + 1/2): s + x/6 between −3 and 3. Shrink keeps only what lies outside. */
-const hardSwish = unary(({ g, dy }, x) => {
-  const s = g.op('HardSigmoid', [x], { alpha: 1 / 6, beta: { type: 'float', value: 0.5 } })
-  const outside = g.op('Shrink', [x], {
-    lambd: { type: 'float', value: 3 },
-    bias: { type: 'float', value: 0 },
-  })
-  return g.mul(dy, g.add(s, g.scale(g.sub(x, outside), 1 / 6)))
-})
-
 const prelu: GradientRule = (p) => {
   const { g, dy } = p
   const [x, slope] = p.node.inputs
@@ -45,16 +36,66 @@ const prelu: GradientRule = (p) => {
   return [dx, g.unbroadcast(each, p.shape(x), p.shape(slope))]
 }
 
+/** Of bases that are not positive, the exponent gets no gradient: the power is not smooth in it there. */
 const pow: GradientRule = (p) => {
-  const { g, dy } = p
-  const exponent = p.constant(p.node.inputs[1])
-  if (!exponent || p.wants(1)) return ['', '']
-  const values = numbersOf(exponent)
-  const [x] = p.node.inputs
-  if (values.length === 1 && values[0] === 2) return [g.mul(dy, g.scale(x, 2))]
-  const less = g.sub(p.node.inputs[1], g.scalar(1))
-  const each = g.mul(dy, g.mul(p.node.inputs[1], g.op('Pow', [x, less])))
-  return [g.unbroadcast(each, p.shape(p.node.outputs[0]), p.shape(x))]
+  const { g, dy, node } = p
+  const [x, exponent] = node.inputs
+  const dims = p.shape(node.outputs[0])
+  const back = (each: string, to: string) => g.unbroadcast(each, dims, p.shape(to))
+  const base = () => {
+    const value = p.constant(exponent)
+    if (value && elementCount(value.dims) === 1 && numbersOf(value)[0] === 2) return g.mul(dy, g.scale(x, 2))
+    const less = g.op('Pow', [x, g.sub(exponent, g.scalar(1))])
+    return back(g.mul(dy, g.mul(exponent, less)), x)
+  }
+  const power = () => {
+    const log = g.op('Log', [g.where(g.op('Greater', [x, g.scalar(0)]), x, g.scalar(1))])
+    return back(g.mul(dy, g.mul(node.outputs[0], log)), exponent)
+  }
+  return [p.wants(0) ? base() : '', p.wants(1) ? power() : '']
+}
+
+/** The remainder has the dividend's sign: a − b · trunc(a / b). */
+const mod: GradientRule = binary([
+  ({ dy }) => dy,
+  ({ g, dy, node }) => {
+    const ratio = g.div(node.inputs[0], node.inputs[1])
+    const whole = g.mul(g.op('Sign', [ratio]), g.op('Floor', [g.op('Abs', [ratio])]))
+    return g.neg(g.mul(dy, whole))
+  },
+])
+
+/** Each input that reached the extreme gets an equal share. */
+const extreme: GradientRule = (p) => {
+  const { g, dy, node } = p
+  const [y] = node.outputs
+  const hits = node.inputs.map((x) => g.cast(g.op('Equal', [x, y]), 'float32'))
+  const share =
+    hits.length === 1 ? dy : g.div(dy, hits.length === 2 ? g.add(hits[0], hits[1]) : g.op('Sum', hits))
+  return node.inputs.map((x, i) =>
+    p.wants(i) ? g.unbroadcast(g.mul(share, hits[i]), p.shape(y), p.shape(x)) : '',
+  )
+}
+
+const sum =
+  (share: (p: Place) => number): GradientRule =>
+  (p) => {
+    const each = p.g.scale(p.dy, share(p))
+    return p.node.inputs.map((x, i) =>
+      p.wants(i) ? p.g.unbroadcast(each, p.shape(p.node.outputs[0]), p.shape(x)) : '',
+    )
+  }
+
+const where: GradientRule = (p) => {
+  const { g, dy, node } = p
+  const [condition, a, b] = node.inputs
+  const dims = p.shape(node.outputs[0])
+  const zero = g.scalar(0)
+  return [
+    '',
+    p.wants(1) ? g.unbroadcast(g.where(condition, dy, zero), dims, p.shape(a)) : '',
+    p.wants(2) ? g.unbroadcast(g.where(condition, zero, dy), dims, p.shape(b)) : '',
+  ]
 }
 
 export const elementwise: GradientRules = {
@@ -68,12 +109,17 @@ export const elementwise: GradientRules = {
     ({ g, dy, node }) => g.div(dy, node.inputs[1]),
     ({ g, dy, node }) => g.neg(g.div(g.mul(dy, node.outputs[0]), node.inputs[1])),
   ]),
-  Sum: (p) =>
-    p.node.inputs.map((x, i) =>
-      p.wants(i) ? p.g.unbroadcast(p.dy, p.shape(p.node.outputs[0]), p.shape(x)) : '',
-    ),
+  Sum: sum(() => 1),
+  Mean: sum(({ node }) => 1 / node.inputs.length),
+  Max: extreme,
+  Min: extreme,
+  Mod: mod,
+  Where: where,
   Pow: pow,
   Identity: unary(({ dy }) => dy),
+  /** Between float types. */
+  Cast: unary(({ g, dy, node, dtype }) => g.cast(dy, dtype(node.inputs[0]))),
+  CastLike: unary(({ g, dy, node, dtype }) => g.cast(dy, dtype(node.inputs[0]))),
   /** As in inference: nothing is dropped. */
   Dropout: unary(({ dy }) => dy),
   Neg: unary(({ g, dy }) => g.neg(dy)),

@@ -57,4 +57,28 @@ function vectorMatMul({ g, dy, node, shape, wants }: Place): readonly string[] {
   ]
 }
 
-export const products: GradientRules = { Gemm: gemm, MatMul: matMul }
+/** y = α · A' · B' over the last two axes; not with the batch among the transposed ones. */
+const fusedMatMul: GradientRule = (p) => {
+  const { g, node } = p
+  const [a, b] = node.inputs
+  const [da, db, dims] = [p.shape(a), p.shape(b), p.shape(node.outputs[0])]
+  const [transA, transB] = ['transA', 'transB'].map((t) => intAttribute(node, t, 0) === 1)
+  const odd = ['transBatchA', 'transBatchB'].some((t) => intAttribute(node, t, 0) === 1)
+  if (odd || da.length < 2 || db.length < 2) return ['', '']
+  const dy = g.scale(p.dy, floatAttribute(node, 'alpha', 1))
+  const left = transA
+    ? () => g.matMul(b, dy, { transA: transB, transB: true })
+    : () => g.matMul(dy, b, { transB: !transB })
+  const right = transB
+    ? () => g.matMul(dy, a, { transA: true, transB: transA })
+    : () => g.matMul(a, dy, { transA: !transA })
+  const back = (d: string, to: readonly number[]) =>
+    g.unbroadcast(d, [...dims.slice(0, -2), ...to.slice(-2)], to)
+  return [p.wants(0) ? back(left(), da) : '', p.wants(1) ? back(right(), db) : '']
+}
+
+export const products: GradientRules = {
+  Gemm: gemm,
+  MatMul: matMul,
+  'com.microsoft.FusedMatMul': fusedMatMul,
+}

@@ -26,5 +26,13 @@ export interface Place {
  * there is none. Rules may leave out inputs that nobody wants.
  */
 export type GradientRule = (place: Place) => readonly string[]
+
+/** Operators whose rule takes the gradients of all their outputs; those of others pass through the first alone. */
+export const passingAll: ReadonlySet<string> = new Set([
+  'Split',
+  'LayerNormalization',
+  'SimplifiedLayerNormalization',
+])
+
 /** By operator; those of another domain than ONNX's own as `domain.Operator`. */
 export type GradientRules = Readonly<Record<string, GradientRule>>

@@ -29,7 +29,7 @@ function operand(p: Place, i: number): number[] | undefined {
   return value && numbersOf(value)
 }
 
-/** Constant padding only: the border's gradient is dropped. */
+/** The border's gradient is dropped; other modes than constant padding are lowered to Gather. */
 const pad: GradientRule = (p) => {
   const amounts = operand(p, 1)
   if (!amounts || stringAttribute(p.node, 'mode', 'constant') !== 'constant') return ['']
@@ -43,7 +43,7 @@ const pad: GradientRule = (p) => {
   return [p.g.pad(p.dy, pads)]
 }
 
-/** Puts each element back where it came from, zeros between. Constant bounds and positive steps only. */
+/** Puts each element back where it came from, zeros between. Bounds are constant. */
 const slice: GradientRule = (p) => {
   const { g } = p
   const dims = p.shape(p.node.inputs[0])
@@ -51,11 +51,17 @@ const slice: GradientRule = (p) => {
   if (!starts) return ['']
   const axes = (operand(p, 3) ?? starts.map((_, i) => i)).map((a) => (a + dims.length) % dims.length)
   const steps = operand(p, 4) ?? starts.map(() => 1)
-  if (steps.some((s) => s < 1)) return ['']
   const now = [...p.shape(p.node.outputs[0])]
   let dx = p.dy
   for (const [k, axis] of axes.entries()) {
-    const step = steps[k]
+    const [size, count, step] = [dims[axis], now[axis], Math.abs(steps[k])]
+    let start = starts[k] < 0 ? starts[k] + size : starts[k]
+    if (steps[k] > 0) start = Math.min(Math.max(start, 0), size)
+    else {
+      // Read backwards: turned, it was read forwards from its last element.
+      start = Math.min(start, size - 1) - (count - 1) * step
+      dx = g.slice(dx, [axis], [-1], [-(2 ** 31)], [-1])
+    }
     if (step > 1) {
       const spread = [...now.slice(0, axis + 1), 1, ...now.slice(axis + 1)]
       const pads = new Array<number>(2 * spread.length).fill(0)
@@ -63,8 +69,6 @@ const slice: GradientRule = (p) => {
       now[axis] *= step
       dx = g.reshape(g.pad(g.reshape(dx, spread), pads), now)
     }
-    const size = dims[axis]
-    const start = Math.min(Math.max(starts[k] < 0 ? starts[k] + size : starts[k], 0), size)
     const pads = new Array<number>(2 * dims.length).fill(0)
     pads[axis] = start
     pads[dims.length + axis] = size - start - now[axis]
@@ -80,10 +84,47 @@ const split: GradientRule = (p) => {
   const axis = (intAttribute(node, 'axis', 0) + rank) % rank
   const parts = node.outputs.map((y, i) => {
     if (p.dys[i]) return p.dys[i]
-    return g.op('Expand', [g.scalar(0), g.ints(p.shape(y))])
+    return g.zeros(p.shape(y))
   })
   return [g.op('Concat', parts, { axis })]
 }
+
+/** Copies lie side by side: their gradients add up. */
+const tile: GradientRule = ({ g, dy, node, shape }) => {
+  const dims = shape(node.inputs[0])
+  const output = shape(node.outputs[0])
+  const apart = dims.flatMap((d, i) => [d === 0 ? 0 : output[i] / d, d])
+  const summed = g.sum(
+    g.reshape(dy, apart),
+    dims.map((_, i) => 2 * i),
+  )
+  return [summed]
+}
+
+/** CRD keeps the blocks' channels apart from each other outside, DCR inside. */
+const depthToSpace: GradientRule = ({ g, dy, node, shape }) => {
+  const blocksize = intAttribute(node, 'blocksize', 1)
+  if (stringAttribute(node, 'mode', 'DCR') === 'DCR') return [g.op('SpaceToDepth', [dy], { blocksize })]
+  const [n, c, h, w] = shape(node.inputs[0])
+  const apart = [n, c / blocksize ** 2, h, blocksize, w, blocksize]
+  return [g.reshape(g.transpose(g.reshape(dy, apart), [0, 1, 3, 5, 2, 4]), [n, c, h, w])]
+}
+
+const spaceToDepth: GradientRule = ({ g, dy, node }) => [
+  g.op('DepthToSpace', [dy], { blocksize: intAttribute(node, 'blocksize', 1) }),
+]
+
+/** The operator again, on the gradient, with the same further inputs. */
+const itself: GradientRule = ({ g, dy, node }) => [
+  g.op(node.op, [dy, ...node.inputs.slice(1)], Object.fromEntries(node.attributes)),
+]
+
+const cumSum: GradientRule = ({ g, dy, node }) => [
+  g.op('CumSum', [dy, node.inputs[1]], {
+    exclusive: intAttribute(node, 'exclusive', 0),
+    reverse: 1 - intAttribute(node, 'reverse', 0),
+  }),
+]
 
 export const shape: GradientRules = {
   Reshape: reshaped,
@@ -95,5 +136,11 @@ export const shape: GradientRules = {
   Split: split,
   Pad: pad,
   Slice: slice,
+  Tile: tile,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
+  Trilu: itself,
+  ReverseSequence: itself,
+  CumSum: cumSum,
   Expand: (p) => [p.g.unbroadcast(p.dy, p.shape(p.node.outputs[0]), p.shape(p.node.inputs[0]))],
 }
