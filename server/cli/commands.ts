@@ -54,6 +54,11 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import('./prune.js'),
     seconds: hour / 2,
   },
+  sparsify: {
+    summary: 'set single weights to zero, alone or n of each m',
+    load: () => import('./sparsify.js'),
+    seconds: 14 * 24 * hour,
+  },
   models: {
     summary: 'list, show and register the models of a running service',
     load: () => import('./models.js'),

@@ -1,19 +1,13 @@
 import { holdOut, loadDataset, requireDistinct, withPreprocess } from '../compiler/data/index.js'
 import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
 import { evaluate } from '../compiler/runtime/index.js'
-import {
-  type OptimizerName,
-  optimizerNames,
-  type ScheduleName,
-  scheduleNames,
-  type TrainProgress,
-  train,
-} from '../compiler/train/index.js'
-import { count, type Define, interruption, many, oneOf, outputOf, positive, share } from './command.js'
+import { train } from '../compiler/train/index.js'
+import { count, type Define, interruption, outputOf, positive, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show } from './output.js'
+import { addTrainingOptions, type TrainingOptions, trainingLine, trainingOf } from './training-options.js'
 
-interface Options extends DataOptions {
+interface Options extends DataOptions, TrainingOptions {
   readonly output: string
   readonly data: string
   readonly eval?: string
@@ -21,23 +15,8 @@ interface Options extends DataOptions {
   readonly temperature: number
   readonly teacherShare: number
   readonly epochs: number
-  readonly lr?: number
-  readonly batch: number
-  readonly optimizer: OptimizerName
-  readonly momentum: number
-  readonly nesterov?: boolean
-  readonly weightDecay?: number
-  readonly schedule: ScheduleName
-  readonly warmup?: number
-  readonly freeze?: string[]
   readonly keepZeros?: boolean
-  readonly average: number
   readonly patience?: number
-  readonly labelSmoothing: number
-  readonly shift: number
-  readonly flip?: boolean
-  readonly frozenNorm?: boolean
-  readonly seed: number
   readonly json?: boolean
 }
 
@@ -53,32 +32,9 @@ export const command: Define = (c) => {
     .option('--temperature <t>', "softens the teacher's answers", positive, 4)
     .option('--teacher-share <share>', "the teacher's share of the loss", share, 0.7)
     .option('--epochs <n>', 'passes over the data', count, 3)
-    .option('--lr <rate>', 'highest learning rate; 0.001 for adam and 0.01 for sgd if not given', positive)
-    .option('--batch <n>', 'samples a step', count, 64)
-    .option('--optimizer <name>', optimizerNames.join(', '), oneOf('an optimizer', optimizerNames), 'adam')
-    .option('--momentum <share>', 'momentum of sgd', share, 0.9)
-    .option('--nesterov', "sgd's momentum looks ahead")
-    .option('--weight-decay <rate>', '0.01 for adamw, which takes it from the weights; else 0', share)
-    .option('--schedule <name>', scheduleNames.join(', '), oneOf('a schedule', scheduleNames), 'cosine')
-    .option('--warmup <share>', 'share of the steps over which the learning rate rises', share)
-    .option(
-      '--freeze <name...>',
-      'leave weights alone: names of weights or nodes, * for any letters',
-      many(String),
-    )
     .option('--keep-zeros', 'weights that are exactly zero stay zero, as sparsify left them')
-    .option(
-      '--average <share>',
-      'average of the weights that keeps this share a step, for example 0.999',
-      share,
-      0,
-    )
     .option('--patience <epochs>', 'end after so many epochs without a lower loss on a tenth held out', count)
-    .option('--label-smoothing <share>', 'take this share from the right class for all', share, 0)
-    .option('--shift <pixels>', 'shift images at random by up to so many pixels', count, 0)
-    .option('--flip', 'mirror images at random')
-    .option('--frozen-norm', "keep the file's batch-normalisation statistics")
-    .option('--seed <n>', 'same seed, same data, same weights', count, 0)
+  addTrainingOptions(c)
     .addHelpText(
       'after',
       `
@@ -125,20 +81,16 @@ async function finetune(model: string, options: Options): Promise<void> {
       graph,
       rest,
       {
-        ...{ epochs: options.epochs, lr: options.lr, batch: options.batch, optimizer: options.optimizer },
-        ...{ momentum: options.momentum, nesterov: options.nesterov, weightDecay: options.weightDecay },
-        ...{ schedule: options.schedule, warmup: options.warmup, labelSmoothing: options.labelSmoothing },
-        ...{ freeze: options.freeze, keepZeros: options.keepZeros, average: options.average },
-        ...{ shift: options.shift, flip: options.flip, seed: options.seed },
+        ...trainingOf(options),
+        ...{ epochs: options.epochs, keepZeros: options.keepZeros },
         stopping:
           parts && options.patience !== undefined
             ? { data: parts.held, patience: options.patience }
             : undefined,
-        batchNorm: options.frozenNorm ? 'frozen' : 'batch',
         teacher: teacher && { graph: teacher, temperature: options.temperature, share: options.teacherShare },
         checkpoint: `${options.output}.checkpoint`,
       },
-      (p) => progress.update(out.stderr.isTTY ? line(p) : `epoch ${p.epoch}`, p.step, p.steps),
+      (p) => progress.update(progress.live ? trainingLine(p) : `epoch ${p.epoch}`, p.step, p.steps),
       signal,
     )
     const top1After = await judge('evaluating after', trained)
@@ -160,9 +112,4 @@ async function finetune(model: string, options: Options): Promise<void> {
   } finally {
     progress.done()
   }
-}
-
-function line({ epoch, loss, accuracy, imagesPerSecond, secondsLeft }: TrainProgress): string {
-  const right = accuracy === null ? '' : `, ${show.percent(accuracy)} right`
-  return `epoch ${epoch}: loss ${loss.toFixed(4)}${right}, ${imagesPerSecond.toFixed(0)} images/s, ${Math.ceil(secondsLeft)} s left`
 }

@@ -4,3 +4,11 @@ export { type ProfileOptions, type ProfileResult, profile } from './profile.js'
 export { type Amount, type PruneOptions, type PruneResult, prune } from './prune.js'
 export { nameOf } from './run.js'
 export { criterionNames } from './saliency.js'
+export {
+  type SparseLayer,
+  type SparsifyOptions,
+  type SparsifyResult,
+  sparseLayers,
+  sparsify,
+  sparsifyCriteria,
+} from './sparsify.js'

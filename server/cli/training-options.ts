@@ -1,0 +1,75 @@
+import type { Command } from 'commander'
+import {
+  type OptimizerName,
+  optimizerNames,
+  type ScheduleName,
+  scheduleNames,
+  type TrainOptions,
+  type TrainProgress,
+} from '../compiler/train/index.js'
+import { count, many, oneOf, positive, share } from './command.js'
+import { show } from './output.js'
+
+/** What the options of `addTrainingOptions` give. */
+export interface TrainingOptions {
+  readonly lr?: number
+  readonly batch: number
+  readonly optimizer: OptimizerName
+  readonly momentum: number
+  readonly nesterov?: boolean
+  readonly weightDecay?: number
+  readonly schedule: ScheduleName
+  readonly warmup?: number
+  readonly freeze?: string[]
+  readonly average: number
+  readonly labelSmoothing: number
+  readonly shift: number
+  readonly flip?: boolean
+  readonly frozenNorm?: boolean
+  readonly seed: number
+}
+
+/** Adds what every command that trains takes, but for how long. */
+export const addTrainingOptions = (command: Command): Command =>
+  command
+    .option('--lr <rate>', 'highest learning rate; 0.01 for sgd and 0.001 otherwise if not given', positive)
+    .option('--batch <n>', 'samples a step', count, 64)
+    .option('--optimizer <name>', optimizerNames.join(', '), oneOf('an optimizer', optimizerNames), 'adam')
+    .option('--momentum <share>', 'momentum of sgd', share, 0.9)
+    .option('--nesterov', "sgd's momentum looks ahead")
+    .option('--weight-decay <rate>', '0.01 for adamw, which takes it from the weights; else 0', share)
+    .option('--schedule <name>', scheduleNames.join(', '), oneOf('a schedule', scheduleNames), 'cosine')
+    .option('--warmup <share>', 'share of the steps over which the learning rate rises', share)
+    .option(
+      '--freeze <name...>',
+      'leave weights alone: names of weights or nodes, * for any letters',
+      many(String),
+    )
+    .option(
+      '--average <share>',
+      'average of the weights that keeps this share a step, for example 0.999',
+      share,
+      0,
+    )
+    .option('--label-smoothing <share>', 'take this share from the right class for all', share, 0)
+    .option('--shift <pixels>', 'shift images at random by up to so many pixels', count, 0)
+    .option('--flip', 'mirror images at random')
+    .option('--frozen-norm', "keep the file's batch-normalisation statistics")
+    .option('--seed <n>', 'same seed, same data, same weights', count, 0)
+
+/** The options as `train` takes them. */
+export const trainingOf = ({ frozenNorm, ...options }: TrainingOptions): Omit<TrainOptions, 'epochs'> => {
+  const { lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup } = options
+  const { freeze, average, labelSmoothing, shift, flip, seed } = options
+  return {
+    ...{ lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup },
+    ...{ freeze, average, labelSmoothing, shift, flip, seed },
+    batchNorm: frozenNorm ? 'frozen' : 'batch',
+  }
+}
+
+/** One line of progress on a terminal. */
+export function trainingLine({ epoch, loss, accuracy, imagesPerSecond, secondsLeft }: TrainProgress): string {
+  const right = accuracy === null ? '' : `, ${show.percent(accuracy)} right`
+  return `epoch ${epoch}: loss ${loss.toFixed(4)}${right}, ${imagesPerSecond.toFixed(0)} images/s, ${Math.ceil(secondsLeft)} s left`
+}
