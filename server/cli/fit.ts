@@ -18,7 +18,7 @@ interface Options extends DataOptions {
   readonly output: string
   readonly epochs: number
   readonly seed: number
-  readonly round: number
+  readonly round?: number
   readonly depth?: number
   readonly criterion?: string
   readonly lr?: number
@@ -48,7 +48,7 @@ export const command: Define = (c) => {
     .requiredOption('-o, --output <folder>', 'where variants and report go')
     .option('--epochs <n>', 'passes over the data to fine-tune; 0 leaves it out', count, 2)
     .option('--criterion <name>', 'how units are ranked (default: taylor with labels, else l1)')
-    .option('--round <n>', 'keep multiples of so many channels where possible', count, 8)
+    .option('--round <n>', 'keep multiples of so many channels (default: what runs fastest here)', count)
     .option(
       '--depth <share>',
       'keep at least this share of the residual branches (default: any may go)',

@@ -38,7 +38,7 @@ async function run(model: string, options: Options): Promise<void> {
     threads: options.threads,
     round: options.round,
     shapes: options.shape,
-    on: (stage) => progress.update(stage),
+    on: (stage, done, total) => progress.update(stage, done, total),
     signal: interruption(),
   }).finally(() => progress.done())
   await writeFile(options.output, `${JSON.stringify(times)}\n`)

@@ -50,6 +50,7 @@ export async function compare(
         times[i] = []
       }
     }
+  for (const contender of contenders) await contender?.session.release()
   return { p50Ms: times.map((t) => (t.length > 0 ? median(t) : null)) }
 }
 

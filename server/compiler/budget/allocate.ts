@@ -19,6 +19,8 @@ export interface Allocation extends Costed {
   readonly saliency: number
   /** The limit that leaves the least room; null where the dense network meets all of them. */
   readonly bound: Resource | null
+  /** Share of that limit that is used; 1 where none bound. */
+  readonly used: number
   /** What dimensions were kept multiples of, where they could be. */
   readonly round: number
 }
@@ -79,7 +81,7 @@ export function allocate(
 ): Allocation {
   const { round = 8, expect } = options
   const { dense, asked, estimator, ranked } = problemOf(coupling, scores, limits, options)
-  if (asked.length === 0) return { ...dense, removed: new Set(), saliency: 1, bound: null, round }
+  if (asked.length === 0) return { ...dense, removed: new Set(), saliency: 1, bound: null, used: 1, round }
   const floor = floorOf(ranked)
   const least = costsWithout(coupling, removedAt(ranked, floor), expect)
   if (!options.orFloor) requireReachable(limits, least.costs)
@@ -111,11 +113,13 @@ export function allocate(
   )
   const room = ([resource, limit]: Bounds[number]) =>
     (limit - best.cost.costs[resource]) / (dense.costs[resource] - least.costs[resource])
+  const [bound, limit] = asked.reduce((a, b) => (room(b) < room(a) ? b : a))
   return {
     ...best.cost,
     removed: removedAt(ranked, best.at),
     saliency: 1 - best.lost / lostAt(ranked, floor),
-    bound: asked.reduce((a, b) => (room(b) < room(a) ? b : a))[0],
+    bound,
+    used: best.cost.costs[bound] / limit,
     round,
   }
 }

@@ -15,7 +15,7 @@ interface RankOptions {
   readonly round: number
   /** Share of the blocks that stays, the best. */
   readonly depth: number
-  /** Latency with so many units in one group: counts that are no faster than the next larger one are left out. */
+  /** Latency with so many units in one group: counts that run no faster than they should are left out. */
   readonly msOf?: (g: number, kept: number) => number
 }
 
@@ -74,17 +74,28 @@ function rankBlocks(
   })
 }
 
-/** Rungs, without those that save less than a thousandth of the time of the one above; the last stays. */
+/** What a count must save, or may take more than counts around it do, as a share of what the whole group can save. */
+const CLEARLY = 0.01
+const HARDLY = 0.02
+
+/**
+ * Rungs that run as fast as they should: without those that are hardly faster than the one above, and those that take
+ * clearly more than in between of slower and faster ones, as counts between two blocks do. First and last stay.
+ */
 function faster(rungs: readonly number[], msOf: (kept: number) => number): number[] {
+  const times = new Map(rungs.map((kept) => [kept, msOf(kept)]))
+  const ms = (kept: number) => times.get(kept) ?? 0
+  const last = rungs[rungs.length - 1]
+  const range = ms(rungs[0]) - ms(last)
   const taken = [rungs[0]]
-  let last = msOf(rungs[0])
-  for (const kept of rungs.slice(1)) {
-    const ms = msOf(kept)
-    if (ms > 0.999 * last && kept !== rungs[rungs.length - 1]) continue
-    taken.push(kept)
-    last = ms
-  }
-  return taken
+  for (const kept of rungs.slice(1))
+    if (kept === last || ms(taken[taken.length - 1]) - ms(kept) >= CLEARLY * range) taken.push(kept)
+  return taken.filter((kept, i) => {
+    const between = taken
+      .slice(0, i)
+      .flatMap((a) => taken.slice(i + 1).map((b) => ms(b) + ((ms(a) - ms(b)) * (kept - b)) / (a - b)))
+    return ms(kept) <= Math.min(...between) + HARDLY * range
+  })
 }
 
 /** The mean of scores; none have none. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Coupling, constants, type Unit } from '../analysis/index.js'
+import { type Coupling, constants, type Group, type Unit } from '../analysis/index.js'
 import { ladder } from '../budget/index.js'
 import { Graph, node } from '../graph/index.js'
 import { removeUnits } from '../surgery/index.js'
@@ -13,8 +13,10 @@ export interface Subject {
   readonly graph: Graph
 }
 
-/** Each group is looked at with so many counts of units; a prime, so that two groups meet in all combinations. */
-const LEVELS = 7
+/** Each group is looked at with so many counts of units at most; primes, so that two groups meet in all combinations. */
+const LEVELS = [13, 11, 7, 5]
+/** So many sizes of operators at most, as far as fewer counts can do it. */
+const MOST = 8000
 
 /** A query that computes nothing that counts. */
 export const nothing = (): Graph =>
@@ -31,20 +33,25 @@ export const nothing = (): Graph =>
 
 /** The operators of a network at the sizes that pruning can give them, each once; `round` as the ladder's. */
 export function operatorsOf(coupling: Coupling, round: number): Subject[] {
-  const levels = coupling.groups.map((group) => {
-    const rungs = ladder(group, round)
-    const at = (i: number) => rungs[Math.round((i * (rungs.length - 1)) / (LEVELS - 1))]
-    return Array.from({ length: LEVELS }, (_, i) => at(i))
-  })
+  const counts = Math.max(1, ...coupling.groups.map((group) => ladder(group, round).length))
+  const few = LEVELS.filter((n) => n * n * coupling.graph.nodes.length <= MOST)
+  const levels = few.findLast((n) => n >= counts) ?? few[0] ?? LEVELS[LEVELS.length - 1]
+  const rungs = coupling.groups.map((group) => looked(group, round, levels))
   const found = new Map<string, Subject>()
-  for (let i = 0; i < LEVELS; i++)
-    for (let j = 0; j < LEVELS; j++) {
+  for (let i = 0; i < levels; i++)
+    for (let j = 0; j < levels; j++) {
       const removed = coupling.groups.flatMap((group, g): readonly Unit[] =>
-        group.units.slice(levels[g][(i + g * j) % LEVELS]),
+        group.units.slice(rungs[g][((i + g * j) % levels) % rungs[g].length]),
       )
       collect(coupling, removed, found)
     }
   return [...found.values()]
+}
+
+/** Counts of units of a group that are looked at: all that may be kept where they are few, else multiples of larger steps. */
+function looked(group: Group, round: number, levels: number): readonly number[] {
+  const rungs = ladder(group, round)
+  return rungs.length <= levels ? rungs : looked(group, 2 * round, levels)
 }
 
 function collect(coupling: Coupling, removed: readonly Unit[], found: Map<string, Subject>): void {

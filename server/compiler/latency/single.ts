@@ -25,13 +25,20 @@ export function isFused(graph: Graph, node: Node): boolean {
   })
 }
 
-/** What tells operators apart whose sizes are the same: attributes, but for those that pruning changes. */
-export function kindOf({ domain, attributes }: Node): string {
-  const said = [...attributes].flatMap(([name, a]) =>
-    a.type === 'tensor' || a.type === 'graph' || a.type === 'other' || name === 'group'
-      ? []
-      : [`${name}=${a.value}`],
-  )
+/** Attributes that say how operators are laid out and not how long they take, or what sizes say already. */
+const silent = new Set(['group', 'pads', 'auto_pad', 'ceil_mode', 'count_include_pad', 'storage_order'])
+/** Attributes that say nothing where they are ones. */
+const factors = new Set(['strides', 'dilations'])
+
+/** What tells operators apart whose sizes are the same: attributes, but for those that change no time by themselves. */
+export function kindOf({ op, domain, attributes }: Node): string {
+  const isConvolution = op === 'Conv' || op === 'ConvTranspose'
+  const said = [...attributes].flatMap(([name, a]) => {
+    if (a.type === 'tensor' || a.type === 'graph' || a.type === 'other' || silent.has(name)) return []
+    if (isConvolution && name === 'kernel_shape') return []
+    if (factors.has(name) && a.type === 'ints' && a.value.every((v) => v === 1)) return []
+    return [`${name}=${a.value}`]
+  })
   const group = attributes.get('group')
   const grouped = group?.type === 'int' && group.value > 1 ? ['grouped'] : []
   return [domain, ...said.sort(), ...grouped].filter(Boolean).join(' ')

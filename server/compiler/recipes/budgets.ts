@@ -12,9 +12,10 @@ import type { VariantLimits } from '../limits.js'
 import { writeModel } from '../onnx/index.js'
 import { pruned } from '../surgery/index.js'
 import { p50Of, ramOf } from './measure.js'
-import { meetMemory } from './meet-memory.js'
+import { corrected, meetMemory } from './meet-memory.js'
 import type { Sizes } from './options.js'
-import { DEFAULTS, type Run } from './run.js'
+import type { Run } from './run.js'
+import { measuredStep, quickest, STEPS } from './step.js'
 
 /** Room left below a limit on latency, so that measuring again stays within it. */
 const MARGIN = 0.04
@@ -33,6 +34,8 @@ export class Budgets {
   /** What to aim at, so that files hold the limit. */
   #artifactBytes?: number
   #latencyMs?: number
+  /** What channel counts are multiples of. */
+  #round?: number
 
   /** @param file where candidates are written while they are measured */
   constructor(run: Run, asked: VariantLimits, file: string) {
@@ -40,6 +43,7 @@ export class Budgets {
     this.#limits = absolute(run, asked)
     this.#expect = { artifactOverhead: overheadOf(run), latency: run.latency }
     this.#latencyMs = asked.latencyMs
+    this.#round = run.options.round
     this.#artifactBytes = asked.artifactBytes
     this.#file = file
   }
@@ -74,12 +78,9 @@ export class Budgets {
 
   async #withMemory(variant: string): Promise<Allocation> {
     const { subject, options, scores, points, on, signal } = this.#run
-    const { memoryBytes: budget, ...others } = {
-      ...this.#limits,
-      artifactBytes: this.#artifactBytes,
-      latencyMs: this.#latencyMs,
-    }
-    const { depth, round = DEFAULTS.round } = options
+    const { memoryBytes: budget, ...others } = this.#now()
+    const { depth } = options
+    const round = await this.#step(variant)
     if (budget === undefined)
       return allocate(subject.coupling, scores, others, { round, depth, expect: this.#expect })
     const whole = costWithout(subject.coupling, [])
@@ -107,6 +108,33 @@ export class Budgets {
     })
     if (found) return found
     throw new BudgetUnreachable('memory', budget, Math.min(...points.map((p) => p.measured)))
+  }
+
+  /** The limits as they are aimed at. */
+  #now(): Limits {
+    return { ...this.#limits, artifactBytes: this.#artifactBytes, latencyMs: this.#latencyMs }
+  }
+
+  /** Where none was said: the step by which the limits are met fastest, by the profile or measured. */
+  async #step(variant: string): Promise<number> {
+    const { subject, options, scores, points, latency, on, signal } = this.#run
+    const limits = this.#now()
+    const expect = { ...this.#expect, memory: corrected(points) }
+    const choose = (round: number) =>
+      allocate(subject.coupling, scores, limits, { round, depth: options.depth, expect, orFloor: true })
+    const found = async () => {
+      if (!latency) {
+        const message = 'measuring which channel counts run fastest'
+        on({ stage: 'measure', done: 0, total: 1, message, variant })
+        return measuredStep(subject, choose, options.load?.shapes, signal)
+      }
+      const steps = STEPS.map((round) => ({ round, choice: choose(round) }))
+      // Under a limit on latency all are as fast, and what keeps the most counts.
+      const limited = limits.latencyMs !== undefined
+      return quickest(steps.map((s) => ({ ...s, ms: limited ? 1 : s.choice.costs.latency })))
+    }
+    this.#round ??= (await found()).round
+    return this.#round
   }
 
   /** Whether what was made of a choice holds every limit as measured; if not, the next choice is smaller. */

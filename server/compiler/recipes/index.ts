@@ -12,3 +12,4 @@ export {
   sparsify,
   sparsifyCriteria,
 } from './sparsify.js'
+export { measuredStep, STEPS } from './step.js'

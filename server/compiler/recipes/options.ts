@@ -22,7 +22,7 @@ export interface FitOptions {
   readonly profile?: string
   /** How units are ranked; `taylor` where data have labels, else `l1`. */
   readonly criterion?: string
-  /** Dimensions stay multiples of it where they can; 8 by default. */
+  /** Dimensions stay multiples of it where they can; by default what runs fastest here, by the profile or measured. */
   readonly round?: number
   /** At least this share of the residual branches stays; 0 by default. */
   readonly depth?: number

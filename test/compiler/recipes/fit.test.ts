@@ -57,6 +57,8 @@ t.test('fit writes variants that meet their limits, figures of them, and a repor
   t.ok(frontier.every((p, i) => i === 0 || p.memoryBytes > frontier[i - 1].memoryBytes))
   t.match(report, /further MB[\s\S]*frontier\.svg/)
   t.match(await readFile(join(options.out, 'frontier.svg'), 'utf8'), /^<svg[\s\S]*polyline[\s\S]*<\/svg>\n$/)
+  for (const v of variants) t.match(v.recipe, /multiples of (4|8|16|2|1);/)
+  t.ok(seen.some((p) => p.variant === variants[0].name && /channel counts run fastest/.test(p.message ?? '')))
   const stages = new Set(seen.map((p) => p.stage))
   for (const stage of ['read', 'saliency', 'measure', 'train', 'evaluate']) t.ok(stages.has(stage), stage)
   t.same(
