@@ -22,10 +22,12 @@ import { type Credential, keepRenewed } from './credential.js'
 import { Dispatch } from './dispatch.js'
 import { Documents } from './documents.js'
 import { Fetcher } from './fetch/fetcher.js'
+import { Hook } from './hook.js'
 import { Keeper } from './keeper.js'
 import { type BenchmarkSettings, benchmark } from './measure/benchmark.js'
 import { Link } from './net/link.js'
 import { reportOf, shapesOf } from './report.js'
+import type { Endpoint } from './serve/endpoint.js'
 import { type Held, Status, type Subject } from './status.js'
 import { Artifacts } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
@@ -57,6 +59,10 @@ export interface AgentOptions {
   readonly benchmark: BenchmarkSettings
   readonly timings?: Timings
   readonly outbox?: Partial<OutboxLimits>
+  /** Where the active variant answers inference requests, if anywhere; it is the caller's to close. */
+  readonly endpoint?: Endpoint
+  /** The operator's program that is told of each new active variant. */
+  readonly hook?: string
   readonly log: (line: string) => void
 }
 
@@ -164,6 +170,7 @@ export class Agent {
       onMeasured: (candidate, measured) =>
         this.#keepReport(reportOf(candidate, measured, device, options.facts, clock.now())),
       retryMs: timings.retryMs,
+      onCurrent: this.#onCurrent(),
     })
   }
 
@@ -183,6 +190,18 @@ export class Agent {
     this.#dispatch.stop()
     await this.#keeper.stop()
     await this.#link.stop()
+  }
+
+  /** Who is told when another variant is active. */
+  #onCurrent(): (digest: string | null) => void {
+    const { endpoint, hook: program, stateDir, log } = this.#options
+    const onEnd = (failure: EspalierError | null) =>
+      failure ? this.#status.fail('hook', failure) : this.#status.clear('hook')
+    const hook = program === undefined ? null : new Hook({ program, stateDir, log, onEnd })
+    return (digest) => {
+      endpoint?.serve(digest === null ? null : this.#artifacts.folderOf(digest))
+      hook?.current(digest === null ? null : this.#artifacts.manifest(digest))
+    }
   }
 
   get #isServed(): boolean {

@@ -21,6 +21,8 @@ export interface KeeperOptions {
   readonly limits: Limits
   readonly measure: (path: string, variant: CatalogueVariant, signal: AbortSignal) => Promise<Benchmark>
   readonly onMeasured: (candidate: Candidate, measured: Benchmark) => void
+  /** The variant that applications find at `current` may have changed; null for none. */
+  readonly onCurrent?: (digest: string | null) => void
   /** First and longest pause before a variant that failed is tried again, ms. */
   readonly retryMs?: readonly [first: number, longest: number]
 }
@@ -119,6 +121,7 @@ export class Keeper {
       const digest = artifacts.linked(link)
       if (digest !== null && !(await artifacts.isWhole(digest))) this.#discard(digest)
     }
+    this.#options.onCurrent?.(this.#active)
   }
 
   #discard(digest: string): void {
@@ -129,6 +132,7 @@ export class Keeper {
     })
     if (artifacts.linked('current') === digest) artifacts.fallBack()
     artifacts.remove(digest)
+    if (this.#isHealed) this.#options.onCurrent?.(this.#active)
   }
 
   /** One step. True when there is nothing more to do until something changes. */
@@ -300,6 +304,7 @@ export class Keeper {
     const { artifacts, status } = this.#options
     status.to('armed', held)
     artifacts.activate(variant.digest)
+    this.#options.onCurrent?.(variant.digest)
     status.to('active', null)
   }
 

@@ -14,6 +14,7 @@ const program: Program = {
   version,
   measureChild: new URL('./measure/child.js', import.meta.url),
   probe: new URL('./facts/probe.js', import.meta.url),
+  serveChild: new URL('./serve/child.js', import.meta.url),
 }
 
 async function main([name, ...args]: string[]): Promise<number> {

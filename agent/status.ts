@@ -17,6 +17,7 @@ export type Subject =
   | 'candidate'
   | 'choice'
   | 'outbox'
+  | 'hook'
 
 export interface StatusOptions {
   readonly clock: Clock

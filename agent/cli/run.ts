@@ -8,6 +8,7 @@ import { Agent, type AgentOptions, type Timings } from '../agent.js'
 import { systemClock } from '../clock.js'
 import { currentCredential } from '../credential.js'
 import { machineFacts, runProbe } from '../facts/index.js'
+import { Endpoint } from '../serve/endpoint.js'
 import { diskError } from '../store/errors.js'
 import { type Lock, takeLock } from '../store/lock.js'
 import { parse, parseDuration, parseLabels, parsePositive, UsageError } from './usage.js'
@@ -17,6 +18,7 @@ export interface Program {
   readonly version: string
   readonly measureChild: URL
   readonly probe: URL
+  readonly serveChild: URL
 }
 
 const options = {
@@ -30,6 +32,8 @@ const options = {
   benchmark: { type: 'string', default: 'quick' },
   'memory-runs': { type: 'string', default: String(MEMORY_PROCESSES) },
   'fact-root': { type: 'string', default: '/' },
+  serve: { type: 'string' },
+  hook: { type: 'string' },
   'host-lock': { type: 'string', default: join(tmpdir(), 'espalier-benchmark.lock') },
   timings: { type: 'string', default: '{}' },
 } as const
@@ -53,6 +57,7 @@ export async function run(args: string[], program: Program): Promise<void> {
     labels: parseLabels(values.label ?? []),
   }
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
+  const port = values.serve === undefined ? null : parsePort(values.serve)
   const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
   const credential = currentCredential(values.credential, values.state)
   const lock = lockState(values.state)
@@ -64,6 +69,8 @@ export async function run(args: string[], program: Program): Promise<void> {
       `${facts.board}, ${formatBytes(facts.memoryBudgetBytes)} for a model, ${facts.runtime} ${facts.runtimeVersion}`,
     )
     const hostLock = values['host-lock']
+    const endpoint = port === null ? undefined : new Endpoint({ port, child: program.serveChild, log })
+    if (endpoint) log(`inference at http://127.0.0.1:${await endpoint.listen()}/v2`)
     const agentOptions = {
       credential,
       stateDir: values.state,
@@ -71,6 +78,8 @@ export async function run(args: string[], program: Program): Promise<void> {
       clock: systemClock,
       benchmark: { child: program.measureChild, profile, processes, hostLock, root, clock: systemClock },
       timings,
+      endpoint,
+      hook: values.hook,
       log,
     }
     await keepRunning(agentOptions, stopped)
@@ -92,6 +101,7 @@ async function keepRunning(agentOptions: AgentOptions, stopped: Promise<void>): 
   await stopped
   log('stopping; what was under way goes on after the next start')
   await agent.stop()
+  await agentOptions.endpoint?.close()
 }
 
 function lockState(stateDir: string): Lock {
@@ -138,6 +148,12 @@ async function runtimeOf(child: URL): Promise<Ready> {
 /** What a model may take where nobody says: the limit less the runtime, this agent, and a tenth. */
 function budgetOf(limitBytes: number, { runtimeBaseBytes }: Ready): number {
   return Math.max(0, Math.floor(limitBytes * 0.9 - runtimeBaseBytes - process.memoryUsage.rss()))
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (/^\d{1,5}$/.test(text) && port <= 65535) return port
+  throw new UsageError(`--serve '${text}' is not a port; write for example 8500, or 0 for any free one`)
 }
 
 function parseMemory(text: string): number {

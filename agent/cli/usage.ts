@@ -30,6 +30,10 @@ Options of run
   --objective NAME    what to maximise within these limits: accuracy (the only one so far, and the default)
   --label KEY=VALUE   a label for the operator's selections; may be repeated
   --every DURATION    how often the active variant is measured again, such as 30s, 15m or 1h (default); 0 for never
+  --serve PORT        answer inference requests with the active variant on 127.0.0.1:PORT (Open Inference Protocol v2,
+                      http://127.0.0.1:PORT/v2); 0 for any free port
+  --hook PROGRAM      run whenever another variant is active, with ESPALIER_CURRENT (the folder), ESPALIER_MODEL,
+                      ESPALIER_VERSION, ESPALIER_VARIANT and ESPALIER_DIGEST set; it has 60 s and should exit with 0
   --benchmark NAME    quick (default: 130 queries, p95) or standard (1000 queries, p99 as well)
   --memory-runs N     fresh processes in which memory is measured; the largest counts (default 5)
   --host-lock FILE    agents that share this file measure one at a time (default: one for the whole host)

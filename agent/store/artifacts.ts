@@ -51,8 +51,12 @@ export class Artifacts {
     return join(this.#folder, `${digest}.part`)
   }
 
+  folderOf(digest: string): string {
+    return join(this.#folder, digest)
+  }
+
   modelPath(digest: string): string {
-    return join(this.#folder, digest, 'model.onnx')
+    return join(this.folderOf(digest), 'model.onnx')
   }
 
   has(digest: string): boolean {
