@@ -59,6 +59,11 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import('./sparsify.js'),
     seconds: 14 * 24 * hour,
   },
+  ticket: {
+    summary: 'the lottery ticket experiment: prune, rewind, and a control',
+    load: () => import('./ticket.js'),
+    seconds: 14 * 24 * hour,
+  },
   models: {
     summary: 'list, show and register the models of a running service',
     load: () => import('./models.js'),

@@ -4,6 +4,7 @@ export { type ProfileOptions, type ProfileResult, profile } from './profile.js'
 export { type Amount, type PruneOptions, type PruneResult, prune } from './prune.js'
 export { nameOf } from './run.js'
 export { criterionNames } from './saliency.js'
+export { FolderShelf, noShelf, type Shelf } from './shelf.js'
 export {
   type SparseLayer,
   type SparsifyOptions,
@@ -13,3 +14,5 @@ export {
   sparsifyCriteria,
 } from './sparsify.js'
 export { measuredStep, STEPS } from './step.js'
+export { type Round, type TicketOptions, type TicketResult, ticket } from './ticket.js'
+export { ticketPlot } from './ticket-plot.js'

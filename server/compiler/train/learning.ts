@@ -40,6 +40,7 @@ export function learningOf(
     options.warmup ?? (plan === 'one-cycle' ? 0.3 : 0.05),
     options.milestones,
   )
+  const { from = 0 } = options
   const most = options.clip === 0 ? Number.POSITIVE_INFINITY : (options.clip ?? 5)
   return {
     optimizer,
@@ -49,7 +50,7 @@ export function learningOf(
       const all = [...gradients, ...sparse.back(gradients)]
       const norm = clip(all, most)
       if (!Number.isFinite(loss) || !Number.isFinite(norm)) return false
-      optimizer.update(step + 1, rate(step), all)
+      optimizer.update(step + 1 - from, rate(step), all)
       return true
     },
   }

@@ -114,7 +114,8 @@ export async function trainHere(
     takeUp(resume.optimizer, learning.optimizer.state)
     if (average && resume.average) restore(resume.average, average.values)
   }
-  const first = resume?.step ?? 0
+  const first = resume?.step ?? options.from ?? 0
+  const last = Math.min(steps, options.until ?? steps)
   const started = performance.now()
   const secondsSoFar = () => (resume?.seconds ?? 0) + (performance.now() - started) / 1000
   let order: Uint32Array = new Uint32Array()
@@ -123,7 +124,7 @@ export async function trainHere(
   let ended = stopping?.ended ?? false
   let step = first
   try {
-    for (; step < steps && !ended; step++) {
+    for (; step < last && !ended; step++) {
       hooks.between?.(() => ({
         step,
         weights: copyOf(values),
@@ -162,18 +163,18 @@ export async function trainHere(
         ended = !(await stopping.goesOn(epoch + 1, average?.sparseAs(values) ?? values))
       }
       const now = performance.now()
-      if (now - told < PROGRESS_MS && step > first && step + 1 < steps && !ended) continue
+      if (now - told < PROGRESS_MS && step > first && step + 1 < last && !ended) continue
       const done = step + 1 - toldStep
       const perSecond = (done * batch * 1000) / (now - told)
       const overall = ((step + 1 - first) * batch * 1000) / (now - started)
       hooks.on({
         step: step + 1,
-        steps,
+        steps: last,
         epoch: epoch + 1,
         loss: mean(losses.slice(-done)),
         accuracy: data.labels ? mean(rights.slice(-done)) : null,
         imagesPerSecond: perSecond,
-        secondsLeft: ended ? 0 : ((steps - step - 1) * batch) / overall,
+        secondsLeft: ended ? 0 : ((last - step - 1) * batch) / overall,
       })
       told = now
       toldStep = step + 1

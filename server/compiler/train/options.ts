@@ -14,8 +14,12 @@ export const scheduleNames = ['constant', 'step', 'cosine', 'one-cycle'] as cons
 export interface TrainOptions {
   /** Passes over the data; 1 by default. */
   readonly epochs?: number
-  /** Ends earlier than `epochs`, after so many steps. */
+  /** Makes the run shorter than `epochs`: so many steps, over which the schedule goes. */
   readonly maxSteps?: number
+  /** Begins at this step of the run, as if those before had been taken; 0 by default. */
+  readonly from?: number
+  /** Ends after this step, with rates and data as of the whole run; its end by default. */
+  readonly until?: number
   /** Samples a step; 64 by default. The last incomplete batch of an epoch is left out. */
   readonly batch?: number
   readonly optimizer?: OptimizerName
