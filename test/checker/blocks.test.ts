@@ -23,7 +23,7 @@ async function files(folder: string, subject: Prunable, removed: ReadonlySet<Uni
 const resnet20 = '../shared/models/resnet20-cifar10.onnx'
 const networks = new Map(architectures.map((a) => [a.name, async () => a.make()]))
 
-for (const name of ['ResNet basic', 'ResNet pre-activation', 'ResNet-20']) {
+for (const name of ['ResNet basic', 'ResNet pre-activation', 'BERT fused', 'int8 QDQ', 'ResNet-20']) {
   const make = networks.get(name) ?? (() => readModelFile(resnet20))
   const absent = !networks.has(name) && !existsSync(resnet20) && `${resnet20} is not there`
   t.test(`${name}: blocks and channels gone are what the plan says`, { skip: absent }, async (t) => {

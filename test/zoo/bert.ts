@@ -47,7 +47,35 @@ export function bert(name: string, p: Plan) {
   return n.build(n.dense(pooled, p.width, p.labels))
 }
 
+/** A small encoder as onnxruntime's optimiser leaves it: one attention, and sum, bias and normalisation in one. */
+function fusedBert() {
+  const n = new Net('BERT fused', 13)
+  const [width, heads, hidden] = [40, 4, 160]
+  const product = (x: string, from: number, to: number) => n.op('MatMul', [x, n.weight([from, to])])
+  const own = (op: string, inputs: readonly string[], attributes = {}) =>
+    n.op(op, inputs, attributes, 'com.microsoft')
+  const added = (branch: string, x: string) => {
+    const [scale, shift, bias] = [n.weight([width], { around: 1 }), n.weight([width]), n.weight([width])]
+    return own('SkipLayerNormalization', [branch, x, scale, shift, bias], { epsilon: 1e-12 })
+  }
+  let x = dense(n, n.input('x', ['n', 'length', 12]), 12, width)
+  for (let i = 0; i < 2; i++) {
+    const [q, k, v] = [0, 1, 2].map(() => product(x, width, width))
+    const seen = own('MultiHeadAttention', [q, k, v, n.weight([3 * width])], { num_heads: heads })
+    x = added(product(seen, width, width), x)
+    const inner = own('BiasGelu', [product(x, width, hidden), n.weight([hidden])])
+    x = added(product(inner, hidden, width), x)
+  }
+  const first = n.op('Gather', [x, n.int(0)], { axis: 1 })
+  return n.build(n.dense(first, width, 3))
+}
+
 export const berts: readonly Architecture[] = [
+  {
+    name: 'BERT fused',
+    peculiarity: "onnxruntime's fusions: attention in one operator, sum, bias and normalisation in another",
+    make: fusedBert,
+  },
   {
     name: 'BERT',
     peculiarity:
