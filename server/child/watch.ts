@@ -10,11 +10,14 @@ export interface Bounds {
   readonly memoryBytes: number
 }
 
-/** In this time a process that fills memory as fast as it can takes some tens of megabytes. */
-const watchMs = 50
+/** About as fast as one thread fills memory, in bytes a millisecond: the nearer the limit, the sooner the next look. */
+const filling = 4 * 2 ** 20
+const [leastMs, mostMs] = [1, 50]
+/** Where a process is stopped, of its limit: what it fills until it is gone stays below. */
+const stopAt = 0.98
 
 /**
- * Ends the child's process group when it goes beyond its bounds, and says why: TIME_LIMIT or MEMORY_LIMIT.
+ * Ends the child's process group when it is about to go beyond its bounds, and says why: TIME_LIMIT or MEMORY_LIMIT.
  * @returns ends the watch
  */
 export function watch(
@@ -30,13 +33,17 @@ export function watch(
     () => stop(new EspalierError('TIME_LIMIT', `stopped after ${timeMs / 1000} s, its time limit`)),
     timeMs,
   )
-  const scales = setInterval(() => {
+  let scales: NodeJS.Timeout
+  const look = () => {
     const resident = residentBytes(child.pid)
-    if (resident > memoryBytes) stop(memoryLimit(memoryBytes, resident))
-  }, watchMs)
+    const left = stopAt * memoryBytes - resident
+    if (left < 0) return stop(memoryLimit(memoryBytes, resident))
+    scales = setTimeout(look, Math.min(mostMs, Math.max(leastMs, left / filling / 2)))
+  }
+  scales = setTimeout(look, leastMs)
   return () => {
     clearTimeout(clock)
-    clearInterval(scales)
+    clearTimeout(scales)
   }
 }
 

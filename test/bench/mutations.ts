@@ -3,7 +3,7 @@ import { formatBytes } from '@espalier/shared'
 import { type Trial, trials } from '../support/hostile/trials.js'
 
 export const about =
-  'hostile ONNX files through read, capture, couple and prune: counts by error code; goes on where --results left off; --runs (20000) --minutes (7)'
+  'hostile ONNX files through read, capture, couple and prune: counts by error code; goes on where --results left off; --runs (20000) --minutes (7), --again CODE (tries those once more)'
 
 const bounds = { memoryBytes: 2 ** 30, timeMs: 30_000 }
 /** Fates that are a fault of ours; their seeds are kept. */
@@ -32,7 +32,7 @@ export default async function mutations(options: Readonly<Record<string, string>
   const until = performance.now() + 60_000 * Number(options.minutes ?? 7)
   const result: Result = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : nothingYet()
   const start = performance.now()
-  const again = forgetFaults(result)
+  const again = forgotten(result, options.again === undefined ? faults : [...faults, options.again])
   const seeds = function* () {
     yield* again
     for (let seed = result.done + 1; seed <= runs && performance.now() < until; seed++) yield seed
@@ -55,9 +55,9 @@ const nothingYet = (): Result => ({
   seeds: {},
 })
 
-/** Takes the faults out of the counts. @returns their seeds */
-function forgetFaults({ codes, kinds, seeds }: Result): number[] {
-  return [...faults].flatMap((code) => {
+/** Takes what ended in these codes out of the counts. @returns their seeds */
+function forgotten({ codes, kinds, seeds }: Result, ended: Iterable<string>): number[] {
+  return [...ended].flatMap((code) => {
     const known = seeds[code] ?? []
     for (const { kind } of known) {
       codes[code]--

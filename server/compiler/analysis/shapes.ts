@@ -5,12 +5,14 @@ import {
   elementBytes,
   elementCount,
   type Graph,
+  node,
   numbersOf,
   type Tensor,
   type Value,
 } from '../graph/index.js'
 import { most } from '../most.js'
 import { openSession, outline, type Session } from '../runtime/index.js'
+import { floatingValues } from './floating.js'
 import { refuseGiants, tooHeavy } from './giants.js'
 
 /** Concrete sizes given by the user, by input name. */
@@ -35,7 +37,7 @@ const SMALL = 64
 const FED = 1 << 16
 
 /**
- * Runs the network once, in onnxruntime, with every intermediate exposed. Dynamic axes get sizes above one:
+ * Runs the network once, in onnxruntime, and sees the shape of every intermediate. Dynamic axes get sizes above one:
  * the first axis 2, others the first of a few sizes with which the network runs.
  * @throws DIMENSION_UNKNOWN naming the axis if none does; MODEL_UNSUPPORTED if the runtime cannot load it,
  *   MODEL_UNRUNNABLE if it loads and does not run; MODEL_TOO_HEAVY for values larger than `most` allows; OPTION_INVALID if a given shape does not fit the model.
@@ -44,18 +46,13 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
   checkGiven(graph, given)
   refuseGiants(graph)
   const open = openAxes(graph, given)
-  const known = new Set(graph.outputs.map((o) => o.name))
-  const hidden = graph.nodes
-    .filter((n) => !graph.constant(n.outputs[0]))
-    .flatMap((n) => n.outputs)
-    .filter((o) => o !== '' && !known.has(o))
-    .map((name): Value => ({ name, dtype: 'other', dims: null }))
+  const asked = outlined(graph)
   const fed = [...graph.initializers].filter(([, t]) => t.dtype === 'float32' && t.data.byteLength > FED)
   const weights = Object.fromEntries(fed)
   const exposed = graph.with({
     initializers: new Map([...graph.initializers].filter(([name]) => !Object.hasOwn(weights, name))),
     inputs: [...graph.inputs, ...fed.map(([name, { dtype, dims }]): Value => ({ name, dtype, dims }))],
-    outputs: [...graph.outputs, ...hidden],
+    ...asked.parts,
   })
   const session = await openSession(exposed, { optimize: false })
   try {
@@ -67,7 +64,7 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
         )
         try {
           refuseGiantInputs(inputs)
-          return await captured(graph, session, inputs, weights)
+          return await captured(graph, session, inputs, weights, asked.counts)
         } catch (thrown) {
           const { code } = asEspalierError(thrown)
           if (code !== 'MODEL_UNRUNNABLE' && code !== 'MODEL_TOO_HEAVY') throw thrown
@@ -81,18 +78,45 @@ export async function captureShapes(graph: Graph, given: InputShapes = {}): Prom
   }
 }
 
+/**
+ * The graph so that a run tells of every value what shapes are made of. Of computed floating-point values that is a Shape,
+ * called by a name in `counts`: as outputs themselves, all would be held at once, twice. The runtime computes first what
+ * comes last among nodes that nobody reads, so that backwards each value is let go before the next.
+ */
+function outlined(graph: Graph) {
+  const floats = floatingValues(graph)
+  const computed = graph.nodes
+    .filter((n) => !graph.constant(n.outputs[0]))
+    .flatMap((n) => n.outputs)
+    .filter((o) => o !== '')
+  const counts = new Map(computed.filter((o) => floats.has(o)).map((o) => [`${o}.shape`, o]))
+  const counted = new Set(counts.values())
+  const others = [...graph.outputs.map((o) => o.name), ...computed].filter((o) => !counted.has(o))
+  const shapes = [...counts].map(([shape, value]) => node('Shape', [value], [shape])).reverse()
+  const outputs = [...new Set([...others, ...counts.keys()])]
+  return {
+    counts,
+    parts: {
+      nodes: [...graph.nodes, ...shapes],
+      outputs: outputs.map((name): Value => ({ name, dtype: 'other', dims: null })),
+    },
+  }
+}
+
 async function captured(
   graph: Graph,
   session: Session,
   inputs: InputShapes,
   weights: Readonly<Record<string, Tensor>>,
+  counts: ReadonlyMap<string, string>,
 ): Promise<Shapes> {
   const samples = Object.fromEntries(graph.inputs.map((v) => [v.name, sampleInput(v, inputs[v.name])]))
   const dims = new Map<string, readonly number[]>(Object.entries(inputs))
   const integers = new Map<string, readonly number[]>()
   for (const [name, seen] of await outline(session, { ...weights, ...samples }, SMALL)) {
-    dims.set(name, seen.dims)
-    if (seen.integers && seen.dims.length <= 1) integers.set(name, seen.integers)
+    const counted = counts.get(name)
+    dims.set(counted ?? name, (counted === undefined ? undefined : seen.integers) ?? seen.dims)
+    if (counted === undefined && seen.integers && seen.dims.length <= 1) integers.set(name, seen.integers)
   }
   for (const [name, t] of constants(graph)) {
     dims.set(name, t.dims)
