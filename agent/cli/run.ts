@@ -21,6 +21,9 @@ export interface Program {
   readonly serveChild: URL
 }
 
+/** A file that all agents of this host share while they measure. */
+export const defaultHostLock = join(tmpdir(), 'espalier-benchmark.lock')
+
 const options = {
   credential: { type: 'string' },
   state: { type: 'string' },
@@ -34,7 +37,7 @@ const options = {
   'fact-root': { type: 'string', default: '/' },
   serve: { type: 'string' },
   hook: { type: 'string' },
-  'host-lock': { type: 'string', default: join(tmpdir(), 'espalier-benchmark.lock') },
+  'host-lock': { type: 'string', default: defaultHostLock },
   timings: { type: 'string', default: '{}' },
 } as const
 

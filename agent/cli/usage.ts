@@ -17,6 +17,7 @@ export const help = `espalier-agent: fetches the variants of a network, measures
   espalier-agent status --state DIR [--json]                    what this device has and does
   espalier-agent doctor [--credential FILE] [--state DIR] [--json]
                                                                 whether this device can run the agent
+  espalier-agent profile -o FILE [--threads N] [--json]         how long operators take here, for fit --latency
 
 The code comes from the operator (espalier tokens create); or the credential file itself does (espalier devices
 create). It is read by its owner only. A password that the service replaces later lies in the state directory.

@@ -29,14 +29,14 @@ export const addLimitOptions = (command: Command, seconds: number): Command =>
     )
     .option('--time-limit <seconds>', 'end if it takes longer', duration, seconds)
 
-/** The limits given, or those that go with the model. */
-export const boundsOf = (model: string, { memoryLimit, timeLimit }: LimitOptions): Bounds => ({
+/** The limits given, or those that go with the model, if there is one. */
+export const boundsOf = (model: string | undefined, { memoryLimit, timeLimit }: LimitOptions): Bounds => ({
   memoryBytes: memoryLimit ?? memoryFor(model),
   timeMs: timeLimit * 1000,
 })
 
-function memoryFor(model: string): number {
-  const file = statSync(model, { throwIfNoEntry: false })?.size ?? 0
+function memoryFor(model: string | undefined): number {
+  const file = (model && statSync(model, { throwIfNoEntry: false })?.size) || 0
   const machine = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
   return Math.min(Math.max(LEAST_MEMORY, MEMORY_PER_FILE_BYTE * file), MOST_OF_MACHINE * machine)
 }

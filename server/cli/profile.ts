@@ -1,6 +1,7 @@
-import { writeFile } from 'node:fs/promises'
-import { readModelFile } from '../compiler/onnx/index.js'
+import { profileMachine } from '@espalier/shared/measure/index.js'
+import { readModelFile, writeFiles } from '../compiler/onnx/index.js'
 import { profile } from '../compiler/recipes/index.js'
+import { measuringChild } from '../compiler/runtime/index.js'
 import { count, type Define, interruption, outputOf } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
 import { facts, show } from './output.js'
@@ -14,7 +15,10 @@ interface Options extends Pick<DataOptions, 'shape'> {
 
 export const command: Define = (c) => {
   addShapeOption(c)
-    .argument('<model>', 'an ONNX file whose operators are measured')
+    .argument(
+      '[model]',
+      'an ONNX file whose operators are measured (default: operators of edge networks in general)',
+    )
     .requiredOption('-o, --output <file>', 'where the table goes')
     .option('--threads <n>', 'threads of the runtime', count, 1)
     .option('--round <n>', 'look at multiples of so many channels', count, 8)
@@ -22,29 +26,32 @@ export const command: Define = (c) => {
       'after',
       `
 Measures on this machine every operator of the model at the sizes that pruning can give it, and the model itself in a
-few forms. fit --latency MS --profile FILE then chooses channel counts by these times; counts that are no faster than
-the next larger one are left out.
+few forms. Without a model, operators of edge networks over the sizes they come in: coarser, but for any model; a device
+makes such a table by espalier-agent profile. fit --latency MS --profile FILE then chooses channel counts by these times;
+counts that are no faster than the next larger one are left out.
 
+  espalier profile -o here.json
   espalier profile model.onnx -o here.json
   espalier fit model.onnx --latency 2 --profile here.json --data images:train -o variants`,
     )
     .action(run)
 }
 
-async function run(model: string, options: Options): Promise<void> {
+async function run(model: string | undefined, options: Options): Promise<void> {
   const out = outputOf(options)
   const progress = out.progress()
-  const { times, checks } = await profile(await readModelFile(model), {
-    threads: options.threads,
-    round: options.round,
-    shapes: options.shape,
-    on: (stage, done, total) => progress.update(stage, done, total),
-    signal: interruption(),
-  }).finally(() => progress.done())
-  await writeFile(options.output, `${JSON.stringify(times)}\n`)
+  const on = (stage: string, done?: number, total?: number) => progress.update(stage, done, total)
+  const { threads, round, shape: shapes } = options
+  const signal = interruption()
+  const measuring = model
+    ? profile(await readModelFile(model), { threads, round, shapes, on, signal })
+    : profileMachine({ child: measuringChild, threads, on, signal }).then((times) => ({ times, checks: [] }))
+  const { times, checks } = await measuring.finally(() => progress.done())
+  await writeFiles(new Map([[options.output, `${JSON.stringify(times)}\n`]]))
   const { operators, ...rest } = times
   out.result({ ...rest, operators: operators.length, checks }, () =>
     facts({
+      machine: times.machine,
       operators: operators.length,
       'a query of nothing': show.ms(times.queryMs),
       'whole networks over sums': times.scale.toFixed(3),

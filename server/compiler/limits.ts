@@ -95,6 +95,6 @@ export function requireProfile(variants: readonly VariantLimits[], profile: stri
   if (profile !== undefined || variants.every((v) => v.latencyMs === undefined)) return
   throw new EspalierError(
     'OPTION_INVALID',
-    'a limit on latency needs --profile: espalier profile MODEL -o FILE measures one on this machine',
+    'a limit on latency needs --profile: espalier profile MODEL -o FILE measures one here, espalier-agent profile on a device',
   )
 }

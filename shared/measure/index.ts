@@ -1,5 +1,7 @@
 /** Measuring a model's memory and latency in fresh processes. What runs inside them is in `child.js`. */
+export { timeAlone, timeInTurn } from './alone.js'
 export * from './machine.js'
+export { type MachineProfileOptions, profileMachine } from './machine-profile.js'
 export * from './measure.js'
 export * from './operator-times.js'
 export * from './percentiles.js'

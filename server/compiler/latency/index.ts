@@ -1,3 +1,3 @@
 export { latencyModel } from './model.js'
-export { nothing, operatorsOf } from './operators.js'
+export { operatorsOf } from './operators.js'
 export { isOfHere, readTimes } from './read.js'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Coupling, constants, type Group, type Unit } from '../analysis/index.js'
 import { ladder } from '../budget/index.js'
-import { Graph, node } from '../graph/index.js'
+import type { Graph } from '../graph/index.js'
 import { removeUnits } from '../surgery/index.js'
 import { isFused, kindOf, single, sizesOf } from './single.js'
 
@@ -17,19 +17,6 @@ export interface Subject {
 const LEVELS = [13, 11, 7, 5]
 /** So many sizes of operators at most, as far as fewer counts can do it. */
 const MOST = 8000
-
-/** A query that computes nothing that counts. */
-export const nothing = (): Graph =>
-  new Graph({
-    name: 'nothing',
-    nodes: [node('Relu', ['x'], ['y'])],
-    initializers: new Map(),
-    inputs: [{ name: 'x', dtype: 'float32', dims: [1] }],
-    outputs: [{ name: 'y', dtype: 'float32', dims: [1] }],
-    values: new Map(),
-    opsets: new Map([['', 17]]),
-    metadata: new Map(),
-  })
 
 /** The operators of a network at the sizes that pruning can give them, each once; `round` as the ladder's. */
 export function operatorsOf(coupling: Coupling, round: number): Subject[] {

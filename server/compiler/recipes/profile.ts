@@ -1,13 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { MeasuringProcess, machineName, median, type OperatorTimes } from '@espalier/shared/measure/index.js'
+import {
+  MeasuringProcess,
+  machineName,
+  type OperatorTimes,
+  timeAlone,
+  timeInTurn,
+} from '@espalier/shared/measure/index.js'
 import type { InputShapes, Unit } from '../analysis/index.js'
 import { ladder } from '../budget/index.js'
 import { random } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
-import { latencyModel, nothing, operatorsOf } from '../latency/index.js'
-import { writeModelFile } from '../onnx/index.js'
+import { latencyModel, operatorsOf } from '../latency/index.js'
+import { writeModel } from '../onnx/index.js'
 import { measuringChild } from '../runtime/index.js'
 import { type Prunable, prunable, pruned } from '../surgery/index.js'
 
@@ -31,10 +34,7 @@ export interface ProfileResult {
   }[]
 }
 
-const OPERATOR = { rounds: 7, roundMs: 1 }
 const NETWORK = { rounds: 9, roundMs: 40 }
-/** So many operators are open at once, and take turns. */
-const TOGETHER = 250
 /** Shares of the units that are kept in the forms that fit the scale, and in those that check it. */
 const FITTED = [1, 0.5]
 const CHECKED = [0.75, 0.6, 0.35]
@@ -52,26 +52,16 @@ export async function profile(
   const subject = await prunable(original, shapes)
   const { coupling } = subject
   const operators = operatorsOf(coupling, round)
-  const folder = await mkdtemp(join(tmpdir(), 'espalier-profile-'))
   const child = await MeasuringProcess.start({ child: measuringChild, timeoutMs: 600_000, signal })
   try {
-    const timed = async (graphs: readonly Graph[], settings: { rounds: number; roundMs: number }) => {
-      const paths = graphs.map((_, i) => join(folder, `${i}.onnx`))
-      for (const [i, graph] of graphs.entries()) await writeModelFile(graph, paths[i])
-      const { p50Ms } = await child.compare({ paths, threads, shapes, ...settings })
-      return p50Ms
-    }
-    const queries: number[] = []
-    const alone: (number | null)[] = []
-    for (let from = 0; from < operators.length; from += TOGETHER) {
-      on(`measuring ${operators.length} operators`, from, operators.length)
-      const some = operators.slice(from, from + TOGETHER)
-      const [query, ...own] = await timed([nothing(), ...some.map((o) => o.graph)], OPERATOR)
-      queries.push(query ?? 0)
-      alone.push(...own.map((ms) => (ms === null ? null : Math.max(0, ms - (query ?? 0)))))
-    }
+    const stage = `measuring ${operators.length} operators`
+    const { queryMs: base, ms: alone } = await timeAlone(
+      child,
+      operators.length,
+      (i) => writeModel(operators[i].graph),
+      { threads, shapes, on: (done) => on(stage, done, operators.length) },
+    )
     const { runtime, runtimeVersion } = child.ready
-    const base = queries.length > 0 ? median(queries) : 0
     const measured: OperatorTimes = {
       espalierProfile: 1,
       machine: machineName(),
@@ -87,9 +77,10 @@ export async function profile(
     }
     on('measuring the network')
     const forms = [...FITTED, ...CHECKED].map((share) => thinnedTo(subject, share, round, seed))
-    const whole = await timed(
-      forms.map((removed) => pruned(subject, removed)),
-      NETWORK,
+    const whole = await timeInTurn(
+      child,
+      forms.map((removed) => writeModel(pruned(subject, removed))),
+      { threads, shapes, ...NETWORK },
     )
     const sums = forms.map((removed) => predicted(subject, removed, measured) - base)
     const scale = fitted(sums.slice(0, FITTED.length), whole.slice(0, FITTED.length), base)
@@ -103,7 +94,6 @@ export async function profile(
     }
   } finally {
     child.close()
-    await rm(folder, { recursive: true, force: true })
   }
 }
 

@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { MeasuringProcess } from '@espalier/shared/measure/index.js'
+import { MeasuringProcess, timeInTurn } from '@espalier/shared/measure/index.js'
 import type { InputShapes } from '../analysis/index.js'
 import type { Allocation } from '../budget/index.js'
-import { writeModelFile } from '../onnx/index.js'
+import { writeModel } from '../onnx/index.js'
 import { measuringChild } from '../runtime/index.js'
 import { type Prunable, pruned } from '../surgery/index.js'
 import { DEFAULTS } from './run.js'
@@ -65,15 +62,11 @@ async function timesOf(
   shapes: InputShapes | undefined,
   signal: AbortSignal | undefined,
 ): Promise<readonly (number | null)[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'espalier-step-'))
   const child = await MeasuringProcess.start({ child: measuringChild, signal })
   try {
-    const paths = choices.map((_, i) => join(folder, `${i}.onnx`))
-    for (const [i, { removed }] of choices.entries()) await writeModelFile(pruned(subject, removed), paths[i])
-    const { p50Ms } = await child.compare({ paths, shapes, ...SETTINGS })
-    return p50Ms
+    const models = choices.map(({ removed }) => writeModel(pruned(subject, removed)))
+    return await timeInTurn(child, models, { shapes, ...SETTINGS })
   } finally {
     child.close()
-    await rm(folder, { recursive: true, force: true })
   }
 }
