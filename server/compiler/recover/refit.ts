@@ -6,8 +6,11 @@ import type { Observed } from './observe.js'
 import { solveTikhonov } from './solve.js'
 import type { Tie } from './tie.js'
 
-/** Rows of evidence that an unknown takes: with fewer nothing is fitted. */
+/** Rows of evidence that an unknown takes: with fewer it is fitted with more care, with far fewer not at all. */
 export const ROWS_PER_UNKNOWN = 10
+const LEAST_ROWS_PER_UNKNOWN = 1
+/** Ridges where rows are few, as shares of the mean diagonal: what was held out chooses. */
+const CAREFUL = [1e-2, 1e-1, 1]
 /** Moments of so many unknowns take half a gigabyte; layers with more are compensated channel by channel only. */
 export const MOST_UNKNOWNS = 4096
 
@@ -31,7 +34,8 @@ export interface Refit extends Weights {
  * - the dense weights times B, the linear map from the channels that are left to all that were, W′ = W·B at each tap:
  *   the least-squares form of OBS's update (Hassibi and Stork 1993, "Second order derivatives for network pruning");
  * - least squares over whole rows, towards the best of the former (channel pruning: He et al. 2017, "Channel Pruning
- *   for Accelerating Very Deep Neural Networks", section 3.1; ThiNet: Luo et al. 2017), where there are ten rows an unknown.
+ *   for Accelerating Very Deep Neural Networks", section 3.1; ThiNet: Luo et al. 2017); with fewer than ten rows an unknown
+ *   with several ridges to choose from.
  * @param dense what the dense mixer computes, for `kept` of its outputs
  */
 export function refit(
@@ -58,11 +62,13 @@ export function refit(
   }
   judge()
   const columns = unknownsOf(now)
-  if (columns <= MOST_UNKNOWNS && rows.fit.count >= ROWS_PER_UNKNOWN * (columns + 1)) {
+  const evidence = rows.fit.count / (columns + 1)
+  if (columns <= MOST_UNKNOWNS && evidence >= LEAST_ROWS_PER_UNKNOWN) {
     const total = (list: Float64Array) => list.reduce((a, b) => a + b, 0)
     const known = held.map(total)
     const best = candidates[known.indexOf(Math.min(...known))]
-    add(leastSquares(now, best, rows.fit, shifts))
+    for (const ridge of evidence < ROWS_PER_UNKNOWN ? CAREFUL : [undefined])
+      add(leastSquares(now, best, rows.fit, shifts, ridge))
   }
   judge()
   const choice = Array.from({ length: now.outputs }, (_, o) =>
@@ -111,7 +117,7 @@ function compensated(
 }
 
 /** W + Δ with (XᵀX + λI)·Δ = Xᵀ(Y − X·W), block by block. */
-function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean): Float64Array {
+function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean, ridge?: number): Float64Array {
   const columns = unknownsOf(now)
   const each = now.outputs / now.blocks
   const rows = from.rows.slice()
@@ -127,7 +133,7 @@ function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean): 
       for (let k = 0; k < columns; k++)
         for (let o = 0; o < each; o++)
           residual.set(k, o, residual.get(k, o) - meanOf(gram, b, k) * from.bias[b * each + o])
-    const step = solveTikhonov(xx, residual)
+    const step = solveTikhonov(xx, residual, ridge)
     if (!step) continue
     for (let o = 0; o < each; o++)
       for (let k = 0; k < columns; k++) rows[first + o * columns + k] += step.get(k, o)

@@ -160,3 +160,24 @@ for (const { name, dims, make } of cases) {
     t.ok(result.better && result.layers.some((l) => l.accepted > 0))
   })
 }
+
+t.test(
+  'a matrix with few rows for its unknowns is fitted with care, as far as held-out inputs confirm',
+  async (t) => {
+    const n = new Net('few rows')
+    // 64 channels of rank 12: half of them say it all.
+    const hidden = n.dense(n.input('x', ['n', 12]), 12, 64)
+    const graph = n.build(n.dense(hidden, 64, 4))
+    const [[, w]] = weightsOf(graph, 'Gemm')
+    const axis = graph.initializers.get(w)?.dims[0] === 64 ? 0 : 1
+    const subject = await prunable(graph)
+    const gone = Array.from({ length: 32 }, (_, i) => 2 * i)
+    const removed = unitsAt(subject.coupling, w, axis, gone)
+    const small = pruned(subject, removed)
+    const data = noise([12], 120)
+    const { before, after, result } = await errors(graph, removed, subject.coupling, small, data)
+    t.ok(before > 0.3, `pruned: ${before}`)
+    t.ok(after < 0.05, `repaired from 96 rows for 33 unknowns: ${after}`)
+    t.equal(result.layers.at(-1)?.accepted, 4)
+  },
+)
