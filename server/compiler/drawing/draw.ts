@@ -3,6 +3,7 @@ import { costOf, peakActivationBytes } from '../analysis/index.js'
 import { counterparts } from './compare.js'
 import { commonScope, type Seen, type Sketch, sketchOf } from './layers.js'
 import { type Layout, layout } from './layout.js'
+import { onceEach } from './repeats.js'
 import { edge, type Item, markOf, render, sizeOf } from './shapes.js'
 import { style, tints } from './style.js'
 import { escaped, figure, fitted, whole } from './text.js'
@@ -11,34 +12,35 @@ const MARGIN = 28
 const HEAD = 134
 const LEAST_WIDTH = 560
 
-/** Layout takes seconds for a thousand layers, and nobody reads more. */
+/** Layout takes seconds for a thousand layers, and nobody reads more: of a larger network, what repeats is drawn once. */
 const MOST_LAYERS = 1500
+/** In more, nothing is searched that repeats. */
+const MOST_SEARCHED = 50_000
 
 /**
  * Draws a network as one SVG: its layers in execution order with what each costs, and, where `after` is given, what
  * pruning left of each. Small operators are folded into the layer they follow. It has no script, loads nothing, and
- * looks right on light and on dark screens.
+ * looks right on light and on dark screens. In a network of very many layers, runs that repeat are drawn once, with × N.
  * @param title what the picture is of; like every name in it, it may come from outside
- * @throws MODEL_UNSUPPORTED for a network of very many layers
+ * @throws MODEL_UNSUPPORTED for a network of very many layers of which too few repeat
  */
 export async function draw(title: string, before: Seen, after?: Seen): Promise<string> {
   const was = sketchOf(before)
-  if (was.layers.length > MOST_LAYERS) {
-    throw new EspalierError(
-      'MODEL_UNSUPPORTED',
-      `a network of ${whole(was.layers.length)} layers and joins is too large to draw; at most ${whole(MOST_LAYERS)} are drawn`,
-    )
-  }
+  if (was.layers.length > MOST_SEARCHED) throw tooLarge(was.layers.length)
   const is = after ? sketchOf(after) : was
-  const now = after ? counterparts(was, is) : was.layers
+  const { sketch, now } = onceEach(
+    { sketch: was, now: after ? counterparts(was, is) : was.layers },
+    MOST_LAYERS,
+  )
+  if (sketch.layers.length > MOST_LAYERS) throw tooLarge(was.layers.length)
   const total = was.layers.reduce((sum, l) => sum + l.macs, 0)
-  const most = was.layers.reduce((m, l) => Math.max(m, l.macs), 0)
+  const most = sketch.layers.reduce((m, l) => Math.max(m, l.macs), 0)
   const widest = was.layers.reduce((most, l) => Math.max(most, l.width ?? 0), 1)
   const scope = commonScope(was)
-  const items = was.layers.map(
+  const items = sketch.layers.map(
     (layer, i): Item => ({ layer, scope, now: now[i], total, most, widest, compared: after !== undefined }),
   )
-  const placed = await layout(items.map(sizeOf), was.edges)
+  const placed = await layout(items.map(sizeOf), sketch.edges)
   const width = Math.max(LEAST_WIDTH, Math.ceil(placed.width) + 2 * MARGIN)
   const height = Math.ceil(placed.height) + HEAD + 2 * MARGIN
   const left = (width - placed.width) / 2
@@ -57,6 +59,12 @@ export async function draw(title: string, before: Seen, after?: Seen): Promise<s
     '',
   ].join('\n')
 }
+
+const tooLarge = (layers: number) =>
+  new EspalierError(
+    'MODEL_UNSUPPORTED',
+    `a network of ${whole(layers)} layers and joins is too large to draw; at most ${whole(MOST_LAYERS)} that do not repeat are drawn`,
+  )
 
 const round = (v: number) => Math.round(v * 10) / 10
 

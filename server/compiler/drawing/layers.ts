@@ -39,6 +39,8 @@ export interface Layer {
   weightBytes: number
   /** Dimensions of its output; `n` for a batch of any size. */
   readonly shape: string
+  /** How many layers it stands for, where alike ones are drawn once. */
+  readonly times?: number
 }
 
 export interface Sketch {

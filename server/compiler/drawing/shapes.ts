@@ -26,9 +26,12 @@ const SMALL = 22
 
 const plain = (item: Item) => item.layer.kind === 'layer'
 
+const timesOf = ({ times }: Layer) => (times === undefined ? '' : ` × ${times}`)
+
 /** What a small shape says: a join its operator, an input or output its name and size. */
-function label({ layer: { kind, op, name, detail } }: Item): string {
-  if (kind === 'join') return fitted(op, 16)
+function label({ layer }: Item): string {
+  const { kind, op, name, detail } = layer
+  if (kind === 'join') return `${fitted(op, 16)}${timesOf(layer)}`
   const size = fitted(detail, 20)
   return size === '' ? fitted(name, 24) : `${fitted(name, 24)} ${size}`
 }
@@ -65,7 +68,7 @@ function layerBox(item: Item, { x, y, width, height }: Box): string {
   const channels = layer.width === null ? '' : figureOf(layer.width, is.width ?? 0)
   return (
     `<rect class="box t${tint}" ${at(0, 0)} width="${width}" height="${height}" rx="5"/>` +
-    `<text class="ink name" ${at(PAD, 18)}>${escaped(fitted(name, NAME))}</text>` +
+    `<text class="ink name" ${at(PAD, 18)}>${escaped(fitted(name, NAME - timesOf(layer).length))}${timesOf(layer)}</text>` +
     `<text class="ink" ${at(PAD, 34)}>${escaped(kind)}</text>` +
     (channels === '' ? '' : `<text class="ink end" ${at(width - PAD, 34)}>${channels}</text>`) +
     bars(item, left, top) +
@@ -101,6 +104,7 @@ function told({ layer, now, total, compared }: Item): string {
     compared && was !== is ? `${whole(was)} → ${whole(is ?? 0)} ${unit}` : `${whole(was)} ${unit}`
   const title = `${op === '' ? kind : `${op} ${detail}`.trim()} ${fitted(name, 200)}`
   const lines = [title, `gives [${layer.shape}]`]
+  if (layer.times) lines.push(`${layer.times} in a row; costs are their sums, channels those of one`)
   if (!now) lines.push('removed as a whole')
   if (kind === 'layer') {
     if (layer.width !== null) lines.push(change(layer.width, now?.width ?? 0, 'channels'))

@@ -146,3 +146,42 @@ t.test(
     }
   },
 )
+
+t.test('of a network of very many layers, what repeats is drawn once and counted', async (t) => {
+  const net = (blocks: number) => {
+    const n = new Net('deep')
+    let x = n.conv(n.input('x', ['n', 3, 4, 4]), 3, 4)
+    for (let i = 0; i < blocks; i++) x = n.op('Add', [x, n.conv(n.op('Relu', [n.conv(x, 4, 6)]), 6, 4)])
+    return n.build(n.head(x, 4))
+  }
+  const graph = net(700)
+  const svg = await draw('x', await seen(graph))
+  await rendered(svg)
+  t.match(svg, /<title id="title">x: 1402 layers/)
+  t.equal(
+    count(svg, /class="box t\d" x="[\d.]+" y="[\d.]+" width="224"/g),
+    4,
+    'two of the blocks, one before and after',
+  )
+  t.equal(count(svg, /× 700<\/text>/g), 3, 'two convolutions and their sum')
+  t.match(svg, /700 in a row/)
+
+  const pruned = await halved(graph)
+  const both = await draw('x', await seen(graph), await seen(pruned))
+  t.match(both, />6 → 3<\/text>/)
+  t.notMatch(both, /class="lost"/)
+})
+
+t.test('a network of very many layers of which none repeats is refused', async (t) => {
+  const n = new Net('irregular')
+  let [x, from] = [n.input('x', ['n', 3, 2, 2]), 3]
+  for (let i = 0; i < 1600; i++) {
+    const to = 1 + (((i * i * 7919) % 1607) % 41)
+    x = n.conv(x, from, to, { k: 1 })
+    from = to
+  }
+  await t.rejects(draw('x', await seen(n.build(x))), {
+    code: 'MODEL_UNSUPPORTED',
+    message: /too large to draw/,
+  })
+})
