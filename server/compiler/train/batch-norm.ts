@@ -1,4 +1,5 @@
 import { elementCount, float, floats, type Graph, type Node, withAttributes } from '../graph/index.js'
+import { constantBehind } from './parameters.js'
 import type { Sizes } from './shapes.js'
 
 /** Statistics of one BatchNormalization: the file's running averages and the outputs that hold the batch's. */
@@ -23,7 +24,7 @@ export function withBatchStatistics(graph: Graph) {
   const nodes = graph.nodes.map((n): Node => {
     if (n.op !== 'BatchNormalization') return n
     const [input, scale, bias, mean, variance] = n.inputs
-    const channels = graph.constant(mean)?.dims[0]
+    const channels = constantBehind(graph, mean)?.dims[0]
     if (channels === undefined) return n
     const [batchMean, batchVariance] = ['mean', 'variance'].map((s) => `espalier.batch.${s}/${n.outputs[0]}`)
     const placeholders = ['mean', 'variance'].map((s) => {

@@ -68,7 +68,8 @@ export function differentiate(
         narrow.add(gradient)
         return gradient
       },
-      constant: (value) => graph.constant(value) ?? sizes.integers.get(value),
+      constant: (value) =>
+        varies.has(value) ? undefined : (graph.constant(value) ?? sizes.constants.get(value)),
       output: (i) => {
         const current = forward[at]
         if (current.outputs[i]) return current.outputs[i]

@@ -24,7 +24,7 @@ function lower(graph: Graph, sizes: Sizes, prefix: string): Graph {
       g,
       shape: (value: string) => sizes.dims.get(value) ?? [],
       dtype: (value: string) => sizes.types.get(value) ?? 'float32',
-      constant: (value: string) => graph.constant(value) ?? sizes.integers.get(value),
+      constant: (value: string) => graph.constant(value) ?? sizes.constants.get(value),
     }
     const outputs = n.op === 'Conv' && n.domain === '' ? asProducts(place) : opFor(n)?.lowering?.(place)
     const made = g.nodes.slice(before)

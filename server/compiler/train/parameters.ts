@@ -30,7 +30,7 @@ const layers: Readonly<Record<string, readonly number[]>> = {
 }
 /** Constants of these are weights (a bias, a scale, a class token) when what they meet depends on weights already. */
 const meeting = new Set(['Add', 'Sub', 'Mul', 'Div', 'Concat'])
-/** A weight is still one behind these. */
+/** What a weight is moved by and still is one behind. */
 const moving = new Set([
   'Transpose',
   'Reshape',
@@ -40,6 +40,7 @@ const moving = new Set([
   'Identity',
   'Slice',
   'Flatten',
+  'Concat',
 ])
 
 /**
@@ -50,15 +51,15 @@ const moving = new Set([
 export function trainableWeights(graph: Graph): ReadonlyMap<string, Tensor> {
   const found = new Map<string, Tensor>()
   const depends = new Set<string>()
+  const behind = behindMoves(graph)
   for (const n of graph.nodes) {
     const isLayer = fullName(n) in layers || isTable(graph, n)
-    for (const place of placesOf(graph, n, depends)) {
-      const name = behindMoves(graph, n.inputs[place] ?? '')
-      const value = graph.constant(name)
-      if (value?.dtype !== 'float32' || (!isLayer && isFixed(value))) continue
-      found.set(name, value)
-    }
-    if (n.inputs.some((i) => depends.has(i) || found.has(behindMoves(graph, i))))
+    for (const place of placesOf(graph, n, depends))
+      for (const name of behind(n.inputs[place] ?? '')) {
+        const value = graph.constant(name)
+        if (value?.dtype === 'float32' && (isLayer || !isFixed(value))) found.set(name, value)
+      }
+    if (n.inputs.some((i) => depends.has(i) || [...behind(i)].some((name) => found.has(name))))
       for (const o of n.outputs) depends.add(o)
   }
   return found
@@ -74,11 +75,20 @@ function placesOf(graph: Graph, n: Node, depends: ReadonlySet<string>): readonly
 const isTable = (graph: Graph, n: Node) =>
   n.op === 'Gather' && n.domain === '' && (graph.constant(n.inputs[0])?.dims.length ?? 0) > 1
 
-function behindMoves(graph: Graph, name: string): string {
-  let value = name
-  for (let n = graph.producer(value); n && moving.has(n.op) && n.domain === ''; n = graph.producer(value))
-    value = n.inputs[0]
-  return value
+/** What a value is made of by movement alone. */
+function behindMoves(graph: Graph): (value: string) => ReadonlySet<string> {
+  const known = new Map<string, ReadonlySet<string>>()
+  const behind = (value: string): ReadonlySet<string> => {
+    const found = known.get(value)
+    if (found) return found
+    const n = graph.producer(value)
+    const moved =
+      n && moving.has(n.op) && n.domain === '' ? n.inputs.slice(0, n.op === 'Concat' ? undefined : 1) : []
+    const made = new Set(moved.length > 0 ? moved.flatMap((i) => [...behind(i)]) : [value])
+    known.set(value, made)
+    return made
+  }
+  return behind
 }
 
 /** A single number, or a mask: nothing but zeros and numbers that leave nothing after Softmax. */
@@ -87,13 +97,26 @@ const isFixed = ({ dims, data }: Tensor) =>
   ((data as Float32Array).some((v) => v <= -1000) &&
     (data as Float32Array).every((v) => v === 0 || v <= -1000))
 
-/** The graph with some constants replaced, whether they are initializers or Constant nodes. */
+/** The constant that a value is, also where the file shares it with others through Identity. */
+export function constantBehind(graph: Graph, value: string): Tensor | undefined {
+  const n = graph.producer(value)
+  return n?.op === 'Identity' && n.domain === '' ? constantBehind(graph, n.inputs[0]) : graph.constant(value)
+}
+
+/**
+ * The graph with some constants replaced, whether they are initializers, Constant nodes or shared through Identity:
+ * those become initializers of their own.
+ */
 export function withConstants(graph: Graph, values: ReadonlyMap<string, Tensor>): Graph {
   const initializers = new Map(graph.initializers)
   for (const [name, value] of values) if (initializers.has(name)) initializers.set(name, value)
-  const nodes = graph.nodes.map((n) => {
-    const value = n.op === 'Constant' ? values.get(n.outputs[0]) : undefined
-    return value ? withAttributes(n, { value }) : n
+  const nodes = graph.nodes.flatMap((n) => {
+    const value = values.get(n.outputs[0])
+    if (!value) return [n]
+    if (n.op === 'Constant') return [withAttributes(n, { value })]
+    if (n.op !== 'Identity') return [n]
+    initializers.set(n.outputs[0], value)
+    return []
   })
   return graph.with({ initializers, nodes })
 }

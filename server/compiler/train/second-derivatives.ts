@@ -147,7 +147,7 @@ export class SecondDerivatives {
         narrow.add(part)
         return part
       },
-      constant: (value) => this.graph.constant(value) ?? this.sizes.integers.get(value),
+      constant: (value) => this.graph.constant(value) ?? this.sizes.constants.get(value),
       output: (i) => {
         const current = this.forward[at]
         if (current.outputs[i]) return current.outputs[i]

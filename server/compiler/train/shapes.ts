@@ -4,6 +4,7 @@ import {
   type DType,
   elementCount,
   type Graph,
+  type NumericArray,
   reads,
   type Tensor,
   tensor,
@@ -11,16 +12,16 @@ import {
 } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
 
-/** What one run showed: shape and element type of every value, and small integers that sizes were computed with. */
+/** What one run showed: shape and element type of every value, and small values that sizes were computed with. */
 export interface Sizes {
   readonly dims: ReadonlyMap<string, readonly number[]>
   readonly types: ReadonlyMap<string, DType>
-  /** Only those that are the same whatever the inputs hold. */
-  readonly integers: ReadonlyMap<string, Tensor>
+  /** Small values of int64 or float32 that are the same whatever the inputs hold. */
+  readonly constants: ReadonlyMap<string, Tensor>
 }
 
-/** Integer values of more elements are not kept. */
-const MOST_INTEGERS = 64
+/** Values of more elements are not kept. */
+const SMALL = 64
 
 /** Runs the network once on zeros, every intermediate exposed. All input dimensions must be numbers. */
 export async function sizesOf(graph: Graph): Promise<Sizes> {
@@ -30,7 +31,7 @@ export async function sizesOf(graph: Graph): Promise<Sizes> {
   const session = await openSession(graph.with({ outputs: outputs.map(untyped) }), { optimize: false })
   const dims = new Map<string, readonly number[]>()
   const types = new Map<string, DType>()
-  const integers = new Map<string, Tensor>()
+  const constants = new Map<string, Tensor>()
   for (const [name, t] of graph.initializers) {
     dims.set(name, t.dims)
     types.set(name, t.dtype)
@@ -45,14 +46,15 @@ export async function sizesOf(graph: Graph): Promise<Sizes> {
     for (const [name, result] of Object.entries(results)) {
       dims.set(name, result.dims)
       types.set(name, result.type as DType)
-      if (result.type === 'int64' && result.size <= MOST_INTEGERS && !varying.has(name))
-        integers.set(name, tensor('int64', result.dims, BigInt64Array.from(result.data as BigInt64Array)))
+      const isKept = result.type === 'int64' || result.type === 'float32'
+      if (isKept && result.size <= SMALL && !varying.has(name))
+        constants.set(name, tensor(result.type as DType, result.dims, (result.data as NumericArray).slice()))
       result.dispose()
     }
   } finally {
     await session.release()
   }
-  return { dims, types, integers }
+  return { dims, types, constants }
 }
 
 /** Values that depend on what the inputs hold, and not only on their sizes. */

@@ -2,6 +2,7 @@ import { EspalierError } from '@espalier/shared'
 import * as ort from 'onnxruntime-node'
 import { floats, type Graph, type Tensor } from '../graph/index.js'
 import type { NormLayer } from './batch-norm.js'
+import { constantBehind } from './parameters.js'
 import type { TrainingGraph } from './training-graph.js'
 
 /** The newest batch weighs at least so much in the running averages; the first steps weigh more. */
@@ -31,7 +32,7 @@ export class Weights {
   }
 
   dims(name: string): readonly number[] {
-    return this.#graph.constant(name)?.dims ?? []
+    return constantBehind(this.#graph, name)?.dims ?? []
   }
 
   /** Feeds that look at the copies. */
@@ -64,7 +65,7 @@ export class Weights {
 }
 
 function copied(graph: Graph, name: string): Float32Array {
-  const data = Float32Array.from(graph.constant(name)!.data as Float32Array)
+  const data = Float32Array.from(constantBehind(graph, name)!.data as Float32Array)
   const wrong = data.findIndex((v) => !Number.isFinite(v))
   if (wrong < 0) return data
   throw new EspalierError(

@@ -43,7 +43,7 @@ t.test('an operator that lacks a gradient is named where one is asked for, and w
       opsets: new Map([['', 18]]),
       metadata: new Map(),
     })
-    const sizes = { dims: new Map([['w', [1, 2]]]), types: new Map(), integers: new Map() }
+    const sizes = { dims: new Map([['w', [1, 2]]]), types: new Map(), constants: new Map() }
     try {
       differentiate(graph, sizes, new Map([['y', 'dy']]), ['w'], new Builder('g/'))
       t.fail(`${name} was differentiated`)

@@ -41,7 +41,7 @@ t.test('an operator without a gradient is named', async (t) => {
     opsets: new Map([['', 17]]),
     metadata: new Map(),
   })
-  const sizes = { dims: new Map(), types: new Map(), integers: new Map() }
+  const sizes = { dims: new Map(), types: new Map(), constants: new Map() }
   t.throws(() => differentiate(graph, sizes, new Map([['y', 'dy']]), ['w'], new Builder('g/')), {
     code: 'GRADIENT_UNKNOWN',
     message: /'the odd one'.*Gelu20/,

@@ -136,6 +136,22 @@ t.test('frozen statistics stay, and are left to those of the batch otherwise', a
   t.notSame(bytes(moving.graph, 'mean'), bytes(small(), 'mean'))
 })
 
+t.test('statistics that a file shares through Identity become their own', async (t) => {
+  const plain = small()
+  const shared = plain.with({
+    nodes: [node('Identity', ['mean'], ['own mean']), ...plain.nodes].map((n) =>
+      n.op === 'BatchNormalization' ? { ...n, inputs: n.inputs.with(3, 'own mean') } : n,
+    ),
+  })
+  const [a, b] = [
+    await quick(shared, data, { ...options, epochs: 1 }),
+    await quick(plain, data, { ...options, epochs: 1 }),
+  ]
+  t.same(bytes(a.graph, 'own mean'), bytes(b.graph, 'mean'))
+  t.same(bytes(a.graph, 'mean'), bytes(plain, 'mean'))
+  t.same(bytes(a.graph, 'w1'), bytes(b.graph, 'w1'))
+})
+
 t.test('a run that was stopped goes on from its checkpoint to the very same weights', async (t) => {
   const checkpoint = join(t.testdir(), 'run')
   const long: TrainOptions = {
