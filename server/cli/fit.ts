@@ -4,7 +4,8 @@ import { type FitResult, fit } from '../compiler/recipes/index.js'
 import { type OptimizerName, optimizerNames } from '../compiler/train/index.js'
 import { count, type Define, interruption, many, oneOf, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
-import { boundNames, show, table } from './output.js'
+import { frontierTable } from './frontier.js'
+import { boundNames, type Column, show, table } from './output.js'
 
 interface Options extends DataOptions {
   readonly memory?: number[]
@@ -116,9 +117,19 @@ async function run(model: string, options: Options): Promise<void> {
   out.result(numbers, () => describe(result, options.output))
 }
 
-function describe({ dense, variants, seconds }: FitResult, folder: string): string {
+const expected: Column<{ readonly expectedMs: number | null }> = ['expected', (v) => show.ms(v.expectedMs)]
+
+function describe({ dense, variants, frontier, seconds }: FitResult, folder: string): string {
   const rows = [
-    { ...dense, name: 'dense', memoryBudgetBytes: null, bound: null, top1Pruned: null, agreement: null },
+    {
+      ...dense,
+      name: 'dense',
+      memoryBudgetBytes: null,
+      bound: null,
+      expectedMs: null,
+      top1Pruned: null,
+      agreement: null,
+    },
     ...variants,
   ]
   return [
@@ -132,6 +143,7 @@ function describe({ dense, variants, seconds }: FitResult, folder: string): stri
       ['parameters', (v) => show.percent(v.params / dense.params)],
       ['file', (v) => show.bytes(v.fileBytes)],
       ['p50', (v) => show.ms(v.p50Ms)],
+      ...(variants.some((v) => v.expectedMs !== null) ? [expected] : []),
       ['top-1 pruned', (v) => show.percent(v.top1Pruned)],
       ['top-1', (v) => show.percent(v.top1)],
       ['agreement', (v) => show.percent(v.agreement)],
@@ -142,6 +154,9 @@ function describe({ dense, variants, seconds }: FitResult, folder: string): stri
     ...variants.flatMap((v) =>
       v.unused ? [`${v.name} uses less than 90 % of its budget: ${v.unused}.`] : [],
     ),
+    '',
+    frontierTable(frontier),
+    '',
     `Written to ${folder} in ${Math.round(seconds)} s; report.md says what was removed and how to repeat it.`,
   ].join('\n')
 }

@@ -4,12 +4,20 @@ import { EspalierError } from '@espalier/shared'
 import { Option } from 'commander'
 import type { Footprint } from '../compiler/analysis/index.js'
 import { loadDataset } from '../compiler/data/index.js'
+import { readTimes } from '../compiler/latency/index.js'
 import type { Resource } from '../compiler/limits.js'
 import { readModelFile, writeFiles, writeModel } from '../compiler/onnx/index.js'
-import { criterionNames, type PruneOptions, type PruneResult, prune } from '../compiler/recipes/index.js'
+import {
+  criterionNames,
+  frontierPlot,
+  type PruneOptions,
+  type PruneResult,
+  prune,
+} from '../compiler/recipes/index.js'
 import type { Check } from '../compiler/surgery/index.js'
-import { count, type Define, outputOf, share, size } from './command.js'
+import { count, type Define, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
+import { frontierTable } from './frontier.js'
 import { boundNames, show, table } from './output.js'
 
 type Passed = Pick<
@@ -21,6 +29,9 @@ interface Options extends Passed, DataOptions {
   readonly output: string
   readonly memory?: number
   readonly artifact?: number
+  readonly latency?: number
+  readonly profile?: string
+  readonly frontier?: string | true
   readonly plan?: string
   readonly svg?: string
   readonly seed: number
@@ -41,10 +52,17 @@ export const command: Define = (c) => {
     .option('--params <share>', 'keep this share of the parameters', share)
     .option('--memory <size>', 'keep the predicted memory below it, for example 4MB', size)
     .option('--artifact <size>', 'keep the file below it', size)
+    .option('--latency <ms>', 'keep a query below it, as --profile expects', positive)
+    .option('--profile <file>', 'operator times that espalier profile wrote, here or on a device')
+    .option('--frontier [file]', 'say what each further MB would buy; drawn, too, if a file.svg is named')
     .addOption(new Option('--criterion <name>', 'how units are ranked').choices(criterionNames).default('l1'))
     .option('--data <D>', 'data that --recover, --criterion reconstruction and (labelled) taylor look at')
     .option('--recover', 'repair what is left from about 1,000 inputs of the data, without labels')
-    .option('--round <n>', 'keep channels in multiples (default: 1 with --keep, otherwise 8)', atLeastOne)
+    .option(
+      '--round <n>',
+      'keep channels in multiples (default: 1 with --keep, the fastest by --profile, otherwise 8)',
+      atLeastOne,
+    )
     .option('--plan <file>', 'write what was kept: {initializer: {dimension: [indices]}}')
     .option('--svg <file>', 'draw the network before and after, layer by layer')
     .option('--check', 'compare with the original in which the same weights are zero')
@@ -64,6 +82,7 @@ Several limits hold together, with the most saliency kept; --keep stands alone.
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion taylor --data images:photos/train
   espalier prune model.onnx -o fast.onnx --macs 0.5 --criterion reconstruction --recover --data images:photos
   espalier prune model.onnx -o small.onnx --memory 4MB --artifact 500kB --plan plan.json
+  espalier prune model.onnx -o fast.onnx --latency 2 --profile board.json --frontier
   espalier prune model.onnx -o half.onnx --macs 0.5 --svg half.svg`,
     )
     .action(run)
@@ -76,6 +95,7 @@ const stages: Readonly<Record<string, string>> = {
   prune: 'pruning',
   check: 'comparing with the zeroed original',
   recover: 'repairing',
+  frontier: 'finding what each further MB would buy',
 }
 
 async function run(model: string, options: Options): Promise<void> {
@@ -89,6 +109,9 @@ async function run(model: string, options: Options): Promise<void> {
     {
       ...options,
       data,
+      frontier: options.frontier !== undefined,
+      times: options.profile === undefined ? undefined : await readTimes(options.profile),
+      latencyMs: options.latency,
       memoryBytes: options.memory,
       artifactBytes: options.artifact,
       shapes: options.shape,
@@ -107,12 +130,16 @@ async function run(model: string, options: Options): Promise<void> {
     ] as const
     files.set(options.svg, await draw(basename(model), ...pair))
   }
+  if (typeof options.frontier === 'string' && result.frontier)
+    files.set(options.frontier, frontierPlot(result.frontier, []))
   await writeFiles(files)
   const report = {
     before: sized(result.before, (await stat(model)).size, result.units.before),
     after: sized(result.after, bytes.length, result.units.after),
     blocks: result.blocks,
     bound: result.bound,
+    expectedMs: result.expectedMs,
+    frontier: result.frontier,
     check: result.check,
     recovered: result.recovered,
     seconds: result.seconds,
@@ -121,11 +148,12 @@ async function run(model: string, options: Options): Promise<void> {
 }
 
 /** @throws OPTION_INVALID where two of the files to write are one */
-function requireDistinct({ output, plan, svg }: Options): void {
+function requireDistinct({ output, plan, svg, frontier }: Options): void {
   const named = [
     ['model', output],
     ['plan', plan],
     ['drawing', svg],
+    ['frontier', typeof frontier === 'string' ? frontier : undefined],
   ].flatMap(([what, path]) => (path ? [{ what, path }] : []))
   for (const [i, { what, path }] of named.entries()) {
     const twin = named.slice(0, i).find((other) => resolve(other.path) === resolve(path))
@@ -150,11 +178,15 @@ interface Report {
   readonly after: ReturnType<typeof sized>
   readonly blocks: PruneResult['blocks']
   readonly bound: Resource | null
+  readonly expectedMs?: PruneResult['expectedMs']
+  readonly frontier?: PruneResult['frontier']
   readonly check?: Check
   readonly recovered?: PruneResult['recovered']
 }
 
-function describe({ before, after, blocks, bound, check, recovered }: Report, file: string): string {
+function describe(report: Report, file: string): string {
+  const { before, after, blocks, bound, expectedMs, frontier, check, recovered } = report
+
   const whole = (v: number) => Math.round(v).toLocaleString('en')
   const bytes = (v: number) => show.bytes(v)
   const rows = [
@@ -163,6 +195,7 @@ function describe({ before, after, blocks, bound, check, recovered }: Report, fi
     ['MACs', before.macs, after.macs, whole],
     ['file', before.fileBytes, after.fileBytes, bytes],
     ['predicted memory', before.predictedRamBytes, after.predictedRamBytes, bytes],
+    ...(expectedMs ? [['expected latency', expectedMs.before, expectedMs.after, show.ms] as const] : []),
   ] as const
   const lines = [
     table(rows, [
@@ -183,6 +216,7 @@ function describe({ before, after, blocks, bound, check, recovered }: Report, fi
     lines.push(`exact: ${gap} from the zeroed original${weak}`)
   }
   if (recovered) lines.push(repair(recovered))
+  if (frontier) lines.push(frontierTable(frontier))
   lines.push(`written to ${file}`)
   return lines.join('\n')
 }

@@ -91,7 +91,7 @@ export function requireLimits(variants: readonly VariantLimits[]): void {
 }
 
 /** @throws OPTION_INVALID for a limit on latency without the times that it is expected by */
-export function requireProfile(variants: readonly VariantLimits[], profile: string | undefined): void {
+export function requireProfile(variants: readonly VariantLimits[], profile: unknown): void {
   if (profile !== undefined || variants.every((v) => v.latencyMs === undefined)) return
   throw new EspalierError(
     'OPTION_INVALID',

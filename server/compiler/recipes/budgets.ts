@@ -15,7 +15,7 @@ import { p50Of, ramOf } from './measure.js'
 import { corrected, meetMemory } from './meet-memory.js'
 import type { Sizes } from './options.js'
 import type { Run } from './run.js'
-import { measuredStep, quickest, STEPS } from './step.js'
+import { expectedStep, measuredStep } from './step.js'
 
 /** Room left below a limit on latency, so that measuring again stays within it. */
 const MARGIN = 0.04
@@ -123,15 +123,10 @@ export class Budgets {
     const choose = (round: number) =>
       allocate(subject.coupling, scores, limits, { round, depth: options.depth, expect, orFloor: true })
     const found = async () => {
-      if (!latency) {
-        const message = 'measuring which channel counts run fastest'
-        on({ stage: 'measure', done: 0, total: 1, message, variant })
-        return measuredStep(subject, choose, options.load?.shapes, signal)
-      }
-      const steps = STEPS.map((round) => ({ round, choice: choose(round) }))
-      // Under a limit on latency all are as fast, and what keeps the most counts.
-      const limited = limits.latencyMs !== undefined
-      return quickest(steps.map((s) => ({ ...s, ms: limited ? 1 : s.choice.costs.latency })))
+      if (latency) return expectedStep(choose, limits.latencyMs !== undefined)
+      const message = 'measuring which channel counts run fastest'
+      on({ stage: 'measure', done: 0, total: 1, message, variant })
+      return measuredStep(subject, choose, options.load?.shapes, signal)
     }
     this.#round ??= (await found()).round
     return this.#round

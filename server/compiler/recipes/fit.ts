@@ -5,6 +5,7 @@ import { denseResult } from './dense.js'
 import { makeFolder } from './folder.js'
 import { frontierOf } from './frontier.js'
 import { frontierPlot } from './frontier-plot.js'
+import { corrected } from './meet-memory.js'
 import type { FitOptions, FitResult, VariantResult } from './options.js'
 import { markdown } from './report.js'
 import { nameOf, type On, prepare, type Run } from './run.js'
@@ -41,7 +42,8 @@ async function fitAll(run: Run, started: number): Promise<FitResult> {
     variants.push(run.ledger.variant(nameOf(options, limits)) ?? (await variantResult(run, limits)))
     await run.ledger.keepVariant(variants[variants.length - 1])
   }
-  const frontier = frontierOf(run)
+  const { subject, scores, points } = run
+  const frontier = frontierOf(subject.coupling, scores, corrected(points), options)
   const result = { dense, variants, frontier, seconds: (performance.now() - started) / 1000 }
   const report = markdown(result, options, run.criterion)
   await writeFile(join(options.out, 'report.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`)

@@ -1,5 +1,5 @@
 import { formatBytes } from '@espalier/shared'
-import type { FrontierPoint } from './frontier.js'
+import type { FrontierPoint } from '../frontier.js'
 import type { VariantResult } from './options.js'
 
 const WIDTH = 640

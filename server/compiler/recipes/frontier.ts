@@ -1,22 +1,20 @@
-import { formatBytes } from '@espalier/shared'
-import { allocate, costWithout, floor } from '../budget/index.js'
-import { corrected } from './meet-memory.js'
-import { DEFAULTS, type Run } from './run.js'
-
-/** What a budget of memory leaves of a network; all but the first are shares of the dense network. */
-export interface FrontierPoint {
-  /** Memory that is expected of it, as what was measured of the network corrects the prediction. */
-  readonly memoryBytes: number
-  readonly saliency: number
-  readonly macs: number
-  readonly params: number
-}
+import type { Coupling, Footprint } from '../analysis/index.js'
+import { type AllocateOptions, allocate, costWithout, floor } from '../budget/index.js'
+import type { FrontierPoint } from '../frontier.js'
+import { DEFAULTS } from './run.js'
 
 const POINTS = 10
 
-/** What each budget between the floor and the dense network would buy, by expectation: least first, none twice. */
-export function frontierOf({ subject: { coupling }, scores, points, options }: Run): FrontierPoint[] {
-  const memory = corrected(points)
+/**
+ * What each budget between the floor and the dense network would buy, by expectation: least first, none twice.
+ * @param memory of a footprint, as it is expected
+ */
+export function frontierOf(
+  coupling: Coupling,
+  scores: readonly Float64Array[],
+  memory: (f: Footprint) => number,
+  { round = DEFAULTS.round, depth }: Pick<AllocateOptions, 'round' | 'depth'>,
+): FrontierPoint[] {
   const dense = costWithout(coupling, [])
   const [least, most] = [memory(floor(coupling).footprint), memory(dense)]
   const found: FrontierPoint[] = []
@@ -26,7 +24,7 @@ export function frontierOf({ subject: { coupling }, scores, points, options }: R
       coupling,
       scores,
       { memoryBytes },
-      { round: options.round ?? DEFAULTS.round, depth: options.depth, expect: { memory }, orFloor: true },
+      { round, depth, expect: { memory }, orFloor: true },
     )
     const point = {
       memoryBytes: Math.round(memory(footprint)),
@@ -38,19 +36,3 @@ export function frontierOf({ subject: { coupling }, scores, points, options }: R
   }
   return found
 }
-
-/** Rows for a table: memory, shares, and how much more saliency each MB bought since the row before. */
-export const frontierRows = (points: readonly FrontierPoint[]): string[][] =>
-  points.map((p, i) => {
-    const before = points[i - 1]
-    const gained =
-      before && (100 * (p.saliency - before.saliency)) / ((p.memoryBytes - before.memoryBytes) / 1e6)
-    const percent = (v: number) => `${(100 * v).toFixed(1)} %`
-    return [
-      formatBytes(p.memoryBytes),
-      percent(p.saliency),
-      percent(p.macs),
-      percent(p.params),
-      gained === undefined ? '–' : `${gained.toFixed(1)} %`,
-    ]
-  })

@@ -1,4 +1,5 @@
 export { fit } from './fit.js'
+export { frontierPlot } from './frontier-plot.js'
 export type { DenseResult, FitOptions, FitResult, Progress, VariantResult } from './options.js'
 export { type ProfileOptions, type ProfileResult, profile } from './profile.js'
 export { type Amount, type PruneOptions, type PruneResult, prune } from './prune.js'

@@ -1,8 +1,8 @@
 import type { MemoryMeasurement } from '@espalier/shared/measure/index.js'
 import type { LoadOptions } from '../data/index.js'
+import type { FrontierPoint } from '../frontier.js'
 import type { Resource, VariantLimits } from '../limits.js'
 import type { TrainOptions } from '../train/index.js'
-import type { FrontierPoint } from './frontier.js'
 
 export interface FitOptions {
   /** Path of the dense ONNX file. */

@@ -1,9 +1,12 @@
 import { EspalierError } from '@espalier/shared'
-import { type Footprint, footprintOf, type InputShapes, type Shapes } from '../analysis/index.js'
-import { type Allocation, allocate } from '../budget/index.js'
+import type { OperatorTimes } from '@espalier/shared/measure/index.js'
+import { type Footprint, footprintOf, type InputShapes, type Shapes, type Unit } from '../analysis/index.js'
+import { type Allocation, allocate, costsWithout } from '../budget/index.js'
 import type { Dataset } from '../data/index.js'
+import type { FrontierPoint } from '../frontier.js'
 import type { Graph } from '../graph/index.js'
-import { limitKinds, type Resource, requireLimits, type VariantLimits } from '../limits.js'
+import { latencyModel } from '../latency/index.js'
+import { limitKinds, type Resource, requireLimits, requireProfile, type VariantLimits } from '../limits.js'
 import { writeModel } from '../onnx/index.js'
 import { type Recovered, recover } from '../recover/index.js'
 import { keepShare } from '../saliency/index.js'
@@ -17,8 +20,10 @@ import {
   pruned,
   verifyShapes,
 } from '../surgery/index.js'
+import { frontierOf } from './frontier.js'
 import { keptUnits } from './kept.js'
 import { type CriterionName, saliency } from './saliency.js'
+import { expectedStep } from './step.js'
 
 /** How much stays: a share of the units of each group, or what all limits leave that are given. */
 export interface Amount extends VariantLimits {
@@ -28,13 +33,17 @@ export interface Amount extends VariantLimits {
 export interface PruneOptions extends Amount {
   /** l1 by default. */
   readonly criterion?: CriterionName
+  /** Operator times that limits on latency are expected by. */
+  readonly times?: OperatorTimes
+  /** Also says what each budget of memory would buy. */
+  readonly frontier?: boolean
   /** What `reconstruction`, `recover` and (labelled) `taylor` look at. */
   readonly data?: Dataset
   /** Repairs what is left from the data, without labels; see `recover`. */
   readonly recover?: boolean
   /** With `keep`, the share of residual branches that stays, 1 by default; with limits the least, 0 by default. */
   readonly depth?: number
-  /** Channel counts in multiples of it; 1 by default with `keep`, otherwise 8. */
+  /** Channel counts in multiples of it; 1 by default with `keep`, what runs fastest by `times`, otherwise 8. */
   readonly round?: number
   /** Compares the result with the original in which the same weights are zero. */
   readonly check?: boolean
@@ -55,6 +64,10 @@ export interface PruneResult {
   readonly shapes: { readonly before: Shapes; readonly after: Shapes }
   /** The limit that left the least room; null where there was none, or the network met all of them. */
   readonly bound: Resource | null
+  /** Of a query, as `times` expect it. */
+  readonly expectedMs?: { readonly before: number; readonly after: number }
+  /** What each budget of memory between floor and dense network would buy, by prediction. */
+  readonly frontier?: readonly FrontierPoint[]
   /** Of the pruned network, before it was repaired. */
   readonly check?: Check
   readonly recovered?: Omit<Recovered, 'graph'>
@@ -90,6 +103,9 @@ export async function prune(
   )
   const chosen = await timed('choose', () => choose(subject, scores, options))
   const { removed } = chosen
+  const frontier = options.frontier
+    ? await timed('frontier', () => frontierOf(subject.coupling, scores, (f) => f.predictedRamBytes, options))
+    : undefined
   const { graph, real } = await timed('prune', async () => {
     const result = pruned(subject, removed)
     return { graph: result, real: await verifyShapes(subject, removed, result) }
@@ -121,6 +137,8 @@ export async function prune(
     after: footprintOf(graph, real.dims, shapes),
     shapes: { before: shapes, after: real },
     bound: chosen.bound,
+    ...(options.times && { expectedMs: expectedMs(subject, removed, options.times) }),
+    ...(frontier && { frontier }),
     check,
     ...('better' in recovered && { recovered }),
     seconds,
@@ -133,9 +151,16 @@ function requireAmount({ keep, ...options }: PruneOptions): void {
   if (limited === (keep !== undefined))
     throw new EspalierError(
       'OPTION_INVALID',
-      'say how much is to stay: --keep alone, or limits: --memory, --artifact, --macs, --params',
+      'say how much is to stay: --keep alone, or limits: --memory, --artifact, --macs, --params, --latency',
     )
   if (limited) requireLimits([options])
+  requireProfile([options], options.times)
+}
+
+function expectedMs({ coupling }: Prunable, removed: Iterable<Unit>, times: OperatorTimes) {
+  const expect = { latency: latencyModel(times, coupling) }
+  const ms = (units: Iterable<Unit>) => costsWithout(coupling, units, expect).costs.latency
+  return { before: ms([]), after: ms(removed) }
 }
 
 type Chosen = Pick<Allocation, 'removed' | 'bound'>
@@ -144,7 +169,7 @@ type Chosen = Pick<Allocation, 'removed' | 'bound'>
 function choose(
   subject: Prunable,
   scores: readonly Float64Array[],
-  { keep, macs, params, memoryBytes, artifactBytes, round, depth }: PruneOptions,
+  { keep, macs, params, memoryBytes, artifactBytes, latencyMs, times, round, depth }: PruneOptions,
 ): Chosen {
   const { coupling, original } = subject
   if (keep !== undefined)
@@ -154,15 +179,14 @@ function choose(
     memoryBytes,
     macs: macs === undefined ? undefined : macs * dense.macs,
     params: params === undefined ? undefined : params * dense.params,
+    latencyMs,
   }
   const artifactOverhead = writeModel(original).length - dense.weightBytes
+  const expect = { artifactOverhead, latency: times && latencyModel(times, coupling) }
   for (let aimed = artifactBytes; ; ) {
-    const found = allocate(
-      coupling,
-      scores,
-      { ...limits, artifactBytes: aimed },
-      { round, depth, expect: { artifactOverhead } },
-    )
+    const by = (round?: number) =>
+      allocate(coupling, scores, { ...limits, artifactBytes: aimed }, { round, depth, expect })
+    const found = times && round === undefined ? expectedStep(by, latencyMs !== undefined).choice : by(round)
     if (artifactBytes === undefined || aimed === undefined) return found
     const excess = writeModel(pruned(subject, found.removed)).length - artifactBytes
     if (excess <= 0) return found

@@ -1,5 +1,5 @@
 import { formatBytes } from '@espalier/shared'
-import { frontierRows } from './frontier.js'
+import { frontierRows } from '../frontier.js'
 import type { FitOptions, FitResult, VariantResult } from './options.js'
 
 /** What was done and what came of it, in Markdown: variants, what went where, accuracy by class, how to repeat it. */

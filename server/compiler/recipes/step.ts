@@ -44,6 +44,15 @@ export async function measuredStep(
   return quickest(choices.map((c, i) => ({ ...c, ms: times[i] ?? Number.POSITIVE_INFINITY })))
 }
 
+/**
+ * The same by a table of operator times instead of measuring. Under a limit on latency all are as fast, and what keeps
+ * the most counts.
+ */
+export function expectedStep(choose: (round: number) => Allocation, isLimited: boolean): Step {
+  const choices = STEPS.map((round) => ({ round, choice: choose(round) }))
+  return quickest(choices.map((c) => ({ ...c, ms: isLimited ? 1 : c.choice.costs.latency })))
+}
+
 /** The fastest of the steps, as `measuredStep` says. */
 export function quickest(steps: readonly Step[]): Step {
   const most = (what: 'saliency' | 'used') => Math.max(...steps.map((s) => s.choice[what]))
