@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { EspalierError, formatBytes } from '@espalier/shared'
+import { profiles } from '@espalier/shared/measure/index.js'
 import {
   blocksRequest,
   type Command,
@@ -17,6 +18,7 @@ import {
 } from '@espalier/shared/messages/index.js'
 import { publicKeyFrom, unseal } from '@espalier/shared/signing.js'
 import { type ParsedTopic, topic, topicFilter } from '@espalier/shared/topics.js'
+import { Activation } from './activation.js'
 import type { Clock } from './clock.js'
 import { type Credential, keepRenewed } from './credential.js'
 import { Dispatch } from './dispatch.js'
@@ -26,7 +28,8 @@ import { Hook } from './hook.js'
 import { Keeper } from './keeper.js'
 import { type BenchmarkSettings, benchmark } from './measure/benchmark.js'
 import { Link } from './net/link.js'
-import { reportOf, shapesOf } from './report.js'
+import { Probation } from './probation.js'
+import { knownOf, reportOf } from './report.js'
 import type { Endpoint } from './serve/endpoint.js'
 import { type Held, Status, type Subject } from './status.js'
 import { Artifacts } from './store/artifacts.js'
@@ -162,15 +165,15 @@ export class Agent {
       documents: this.#documents,
       artifacts: this.#artifacts,
       outcomes: this.#outcomes,
+      activation: this.#activation(),
       fetcher: this.#fetcher,
       status: this.#status,
       clock,
       limits: { memoryBytes: options.facts.memoryBudgetBytes, p95Ms: options.facts.p95LimitMs },
-      measure: (path, variant, signal) => benchmark(path, shapesOf(variant), options.benchmark, signal),
+      measure: (path, variant, signal) => benchmark(path, knownOf(variant), options.benchmark, signal),
       onMeasured: (candidate, measured) =>
         this.#keepReport(reportOf(candidate, measured, device, options.facts, clock.now())),
       retryMs: timings.retryMs,
-      onCurrent: this.#onCurrent(),
     })
   }
 
@@ -190,6 +193,18 @@ export class Agent {
     this.#dispatch.stop()
     await this.#keeper.stop()
     await this.#link.stop()
+  }
+
+  #activation(): Activation {
+    const { stateDir, benchmark: settings } = this.#options
+    const brief = { ...settings, profile: profiles.quick, processes: 1 }
+    return new Activation({
+      artifacts: this.#artifacts,
+      probation: new Probation(stateDir),
+      status: this.#status,
+      probe: (path, variant, signal) => benchmark(path, knownOf(variant), brief, signal),
+      onCurrent: this.#onCurrent(),
+    })
   }
 
   /** Who is told when another variant is active. */

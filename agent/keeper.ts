@@ -1,11 +1,13 @@
 import { EspalierError } from '@espalier/shared'
 import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
+import type { Activation, Candidate } from './activation.js'
 import type { Clock } from './clock.js'
 import type { Documents } from './documents.js'
 import type { Fetcher } from './fetch/fetcher.js'
 import type { Benchmark } from './measure/benchmark.js'
+import { Resting } from './resting.js'
 import { type Choice, choose, type Limits, verdict } from './select.js'
-import type { Held, Status } from './status.js'
+import type { Status } from './status.js'
 import type { Artifacts, Manifest } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
 import type { Outcomes } from './store/outcomes.js'
@@ -14,6 +16,7 @@ export interface KeeperOptions {
   readonly documents: Documents
   readonly artifacts: Artifacts
   readonly outcomes: Outcomes
+  readonly activation: Activation
   readonly fetcher: Fetcher
   readonly status: Status
   readonly clock: Clock
@@ -21,22 +24,21 @@ export interface KeeperOptions {
   readonly limits: Limits
   readonly measure: (path: string, variant: CatalogueVariant, signal: AbortSignal) => Promise<Benchmark>
   readonly onMeasured: (candidate: Candidate, measured: Benchmark) => void
-  /** The variant that applications find at `current` may have changed; null for none. */
-  readonly onCurrent?: (digest: string | null) => void
   /** First and longest pause before a variant that failed is tried again, ms. */
   readonly retryMs?: readonly [first: number, longest: number]
-}
-
-/** A variant, and the model version that it was chosen for. */
-export interface Candidate {
-  readonly variant: CatalogueVariant
-  readonly held: Held
 }
 
 const defaultRetryMs = [60_000, 3_600_000] as const
 
 /** Failures that say something of the variant itself: another try would end the same. */
-const lasting = new Set(['DIMENSION_UNKNOWN', 'MODEL_UNRUNNABLE', 'MODEL_UNSUPPORTED'])
+const lasting = new Set([
+  'DIMENSION_UNKNOWN',
+  'LATENCY_OVER_LIMIT',
+  'MEMORY_OVER_BUDGET',
+  'MODEL_UNRUNNABLE',
+  'MODEL_UNSUPPORTED',
+  'OUTPUT_WRONG',
+])
 
 /**
  * Brings the device to the variant that serves it best, and keeps it there. Each round asks `choose` for the next
@@ -44,8 +46,7 @@ const lasting = new Set(['DIMENSION_UNKNOWN', 'MODEL_UNRUNNABLE', 'MODEL_UNSUPPO
  */
 export class Keeper {
   readonly #options: KeeperOptions
-  /** Variants that failed, and when they may be tried again. */
-  readonly #resting = new Map<string, { at: number; pauseMs: number }>()
+  readonly #resting: Resting
   readonly #stop = new AbortController()
   #work: { digest: string; abort: AbortController } | null = null
   #wake: () => void = () => {}
@@ -56,6 +57,7 @@ export class Keeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options
+    this.#resting = new Resting(() => options.clock.now(), options.retryMs ?? defaultRetryMs)
   }
 
   start(): void {
@@ -100,44 +102,26 @@ export class Keeper {
 
   /** One round; null to go on at once, or how long to rest at most. */
   async #roundOrPause(): Promise<number | null> {
-    const { status, artifacts, clock, retryMs = defaultRetryMs } = this.#options
+    const { status, artifacts, retryMs = defaultRetryMs } = this.#options
     try {
       if (!this.#isHealed) await this.#heal()
-      this.#isHealed = true
       const isDone = await this.#round()
-      const now = clock.now()
-      const due = [...this.#resting.values()].map(({ at }) => at - now).filter((ms) => ms > 0)
-      return isDone ? Math.min(...due) : null
+      return isDone ? this.#resting.nextMs() : null
     } catch (e) {
       status.fail('choice', diskError(e, artifacts.root))
       return retryMs[0]
     }
   }
 
-  /** Hashes what the links name; what is damaged goes, the active one in favour of the previous. */
   async #heal(): Promise<void> {
-    const { artifacts } = this.#options
-    for (const link of ['previous', 'current'] as const) {
-      const digest = artifacts.linked(link)
-      if (digest !== null && !(await artifacts.isWhole(digest))) this.#discard(digest)
-    }
-    this.#options.onCurrent?.(this.#active)
-  }
-
-  #discard(digest: string): void {
-    const { artifacts, status } = this.#options
-    status.note('artifact', {
-      code: 'ARTIFACT_DAMAGED',
-      message: `variant ${digest.slice(0, 12)} on this disk does not match its digest any more and is fetched again`,
-    })
-    if (artifacts.linked('current') === digest) artifacts.fallBack()
-    artifacts.remove(digest)
-    if (this.#isHealed) this.#options.onCurrent?.(this.#active)
+    const hopeless = await this.#options.activation.heal()
+    this.#isHealed = true
+    if (hopeless) this.#options.outcomes.set(hopeless.digest, { failure: hopeless })
   }
 
   /** One step. True when there is nothing more to do until something changes. */
   async #round(): Promise<boolean> {
-    const { artifacts, status, outcomes, documents } = this.#options
+    const { artifacts, status, outcomes, documents, activation } = this.#options
     const { desired, catalogue } = documents
     const choice = this.#choose()
     if (!choice || !desired || !catalogue) {
@@ -148,7 +132,7 @@ export class Keeper {
     outcomes.keepOnly(offered)
     this.#forgetAllBut(offered)
     if (choice.kind === 'none') {
-      if (this.#restingNow().length === 0) status.note('choice', choice.failure)
+      if (this.#resting.resting().length === 0) status.note('choice', choice.failure)
       this.#settle()
       return true
     }
@@ -159,15 +143,13 @@ export class Keeper {
       held: { model: desired.model, version: desired.version, variant: variant.digest },
     }
     if (choice.kind === 'try' || !artifacts.has(variant.digest)) return await this.#attempt(candidate)
-    if (variant.digest !== this.#active) this.#activate(candidate)
-    else if (this.#remeasure) await this.#measureAgain(candidate)
+    if (variant.digest !== activation.active) activation.activate(candidate)
+    if (activation.unproven === variant.digest) {
+      if (!(await this.#prove(candidate))) return false
+    } else if (this.#remeasure) await this.#measureAgain(candidate)
     this.#settle()
-    artifacts.evict([...this.#resting.keys()])
+    artifacts.evict(this.#resting.all())
     return true
-  }
-
-  get #active(): string | null {
-    return this.#options.artifacts.linked('current')
   }
 
   #limits(): Limits {
@@ -188,7 +170,7 @@ export class Keeper {
       variants: catalogue.variants,
       limits: this.#limits(),
       outcomes: this.#options.outcomes.known,
-      excluded: new Set([...(desired.withdrawn ?? []), ...this.#restingNow()]),
+      excluded: new Set([...(desired.withdrawn ?? []), ...this.#resting.resting()]),
       pinned: desired.pinned,
     })
   }
@@ -198,23 +180,18 @@ export class Keeper {
     return choice === null || choice.kind === 'none' ? null : choice.variant.digest
   }
 
-  #restingNow(): string[] {
-    const now = this.#options.clock.now()
-    return [...this.#resting].filter(([, { at }]) => at > now).map(([digest]) => digest)
-  }
-
   /** What is not offered any more will not be tried again either. */
   #forgetAllBut(offered: ReadonlySet<string>): void {
     const before = this.#resting.size
-    for (const digest of this.#resting.keys()) if (!offered.has(digest)) this.#resting.delete(digest)
+    this.#resting.keepOnly(offered)
     if (before > 0 && this.#resting.size === 0) this.#options.status.clear('candidate')
   }
 
   /** Back to rest, with what runs; that a candidate was rejected or failed stays to be seen. */
   #settle(): void {
-    const { status } = this.#options
-    const state = this.#active ? 'active' : 'idle'
-    if (!['rejected', 'failed', state].includes(status.state)) status.to(state, null)
+    const { status, activation } = this.#options
+    const state = activation.active ? 'active' : 'idle'
+    if (!['rejected', 'failed', 'rolled-back', state].includes(status.state)) status.to(state, null)
   }
 
   /** Fetches a variant if it is not here, and measures it if it was not. True if that has to wait. */
@@ -230,7 +207,7 @@ export class Keeper {
         await this.#obtain(candidate, signal)
         if (!outcomes.known.has(digest)) await this.#measure(candidate, signal)
       })
-      this.#resting.delete(digest)
+      this.#resting.recovered(digest)
       if (this.#resting.size === 0) status.clear('candidate')
     } catch (e) {
       this.#failed(candidate, e)
@@ -262,11 +239,11 @@ export class Keeper {
   }
 
   async #obtain({ variant, held }: Candidate, signal: AbortSignal): Promise<void> {
-    const { artifacts, status, fetcher } = this.#options
+    const { artifacts, status, fetcher, activation } = this.#options
     if (artifacts.has(variant.digest)) {
       status.to('verified', held)
       if (await artifacts.isWhole(variant.digest)) return
-      this.#discard(variant.digest)
+      activation.discard(variant.digest)
     }
     status.to('fetching', held)
     const isAway = () => !fetcher.isServed
@@ -300,19 +277,22 @@ export class Keeper {
     return measured
   }
 
-  #activate({ variant, held }: Candidate): void {
-    const { artifacts, status } = this.#options
-    status.to('armed', held)
-    artifacts.activate(variant.digest)
-    this.#options.onCurrent?.(variant.digest)
-    status.to('active', null)
+  /** Whether the active variant proved itself; one that did not is left out, for good or for a while. */
+  async #prove(candidate: Candidate): Promise<boolean> {
+    const { activation, outcomes } = this.#options
+    const { digest } = candidate.variant
+    const proof = await activation.prove(candidate, this.#limits(), this.#stop.signal)
+    if (proof === null || proof.proved) return true
+    if (lasting.has(proof.failure.code)) outcomes.set(digest, { failure: proof.failure })
+    else this.#resting.failed(digest)
+    return false
   }
 
   /** A try that failed rests for a while, so that the next best has its turn; what was interrupted does not. */
   #failed({ variant: { digest } }: Candidate, thrown: unknown): void {
-    const { status, clock, outcomes, artifacts, retryMs: [first, longest] = defaultRetryMs } = this.#options
+    const { status, outcomes, artifacts, activation } = this.#options
     if (isInterruption(thrown)) {
-      if (!this.#stop.signal.aborted) status.to(this.#active ? 'active' : 'idle', null)
+      if (!this.#stop.signal.aborted) status.to(activation.active ? 'active' : 'idle', null)
       return
     }
     const { code, message } = status.fail('candidate', diskError(thrown, artifacts.root))
@@ -321,8 +301,7 @@ export class Keeper {
       outcomes.set(digest, { failure: { code, message } })
       return
     }
-    const pauseMs = Math.min((this.#resting.get(digest)?.pauseMs ?? first / 2) * 2, longest)
-    this.#resting.set(digest, { at: clock.now() + pauseMs, pauseMs })
+    this.#resting.failed(digest)
   }
 
   /** Waits until something changes, `ms` at most. */

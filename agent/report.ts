@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Facts, Report } from '@espalier/shared/messages/index.js'
-import type { Candidate } from './keeper.js'
+import type { Candidate } from './activation.js'
 import type { Benchmark } from './measure/benchmark.js'
 
 /** What a benchmark said, as the service stores it; ids made later sort later. `now` in ms since 1970. */
@@ -40,10 +40,11 @@ export function reportOf(
   }
 }
 
-/** The shapes to measure with, where the catalogue gives all dimensions of an input. */
-export function shapesOf({ inputs }: Candidate['variant']): Record<string, number[]> {
+/** What the catalogue says for measuring: the shape of each input of which it gives all dimensions, and what is answered. */
+export function knownOf({ inputs, golden }: Candidate['variant']) {
   const fixed = inputs.filter(({ shape }) => shape.every((d, i) => i === 0 || typeof d === 'number'))
-  return Object.fromEntries(
+  const shapes = Object.fromEntries(
     fixed.map(({ name, shape }) => [name, shape.map((d) => (typeof d === 'number' ? d : 1))]),
   )
+  return { shapes, golden }
 }

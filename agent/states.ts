@@ -23,7 +23,7 @@ export const states: Readonly<Record<AgentState, StateRule>> = {
   fetching: { next: ['verified', 'failed', 'idle', 'active'], deadlineMs: 60 * minutes },
   verified: { next: ['fetching', 'benchmarking', 'armed', 'failed', 'idle', 'active'], deadlineMs: minutes },
   benchmarking: { next: ['armed', 'rejected', 'failed', 'idle', 'active'], deadlineMs: 20 * minutes },
-  armed: { next: ['active', 'failed'], deadlineMs: minutes },
+  armed: { next: ['probation', 'failed'], deadlineMs: minutes },
   probation: { next: ['active', 'rolled-back', 'failed'], deadlineMs: 10 * minutes },
   active: { next: settled, deadlineMs: null },
   rejected: { next: settled, deadlineMs: null },

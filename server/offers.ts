@@ -18,6 +18,7 @@ export function offersOf(variants: Variants): (model: string, version: number) =
       outputs: v.outputs,
       preprocess: v.preprocess,
       labels: v.labels,
+      golden: v.golden,
     }))
   }
 }

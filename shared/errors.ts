@@ -72,6 +72,7 @@ export const errorCodes = [
   'NO_VARIANT_FITS',
   'OPTION_INVALID',
   'ORIGIN_FORBIDDEN',
+  'OUTPUT_WRONG',
   'PORT_TAKEN',
   'PRUNING_INEXACT',
   'REQUEST_INVALID',

@@ -1,4 +1,5 @@
 import { type Measurement, measure, type Profile, type Shapes } from '@espalier/shared/measure/index.js'
+import type { Golden } from '@espalier/shared/messages/index.js'
 import type { Clock } from '../clock.js'
 import { governors, type Heat, heat } from '../facts/index.js'
 import { takeLock } from '../store/lock.js'
@@ -25,13 +26,19 @@ export interface Benchmark extends Measurement {
   readonly governor: string | null
 }
 
+/** What is known of the model that is measured. */
+interface Known {
+  readonly shapes?: Shapes
+  readonly golden?: Golden
+}
+
 /**
  * Measures the model in the file `path` in child processes, once no other agent of this host measures.
  * @throws what `measure` throws, or the signal's reason
  */
 export async function benchmark(
   path: string,
-  shapes: Shapes | undefined,
+  known: Known,
   { child, profile, processes, hostLock, root, clock }: BenchmarkSettings,
   signal: AbortSignal,
 ): Promise<Benchmark> {
@@ -39,7 +46,7 @@ export async function benchmark(
   const watch = new HeatWatch(root)
   try {
     const timeoutMs = profile.seconds * 1000 * 2 + 60_000
-    const measured = await measure(path, profile, { child, shapes, signal, timeoutMs }, processes)
+    const measured = await measure(path, profile, { child, ...known, signal, timeoutMs }, processes)
     return { ...measured, ...judge(watch.stop(), measured.drift), governor: governors(root).governor ?? null }
   } finally {
     watch.stop()

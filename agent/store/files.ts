@@ -37,6 +37,12 @@ export function syncFile(path: string): void {
   }
 }
 
+/** Removes a file, and makes that survive a power cut. */
+export function removeFlushed(path: string): void {
+  rmSync(path, { force: true })
+  syncFolder(dirname(path))
+}
+
 /**
  * Replaces `path` whole: written aside, flushed, renamed, and the folder flushed, so that after a power cut it
  * holds the old bytes or the new ones and never a part. On failure (a full disk) the old file stays.

@@ -1,7 +1,10 @@
+import { MeasuringProcess } from '@espalier/shared/measure/index.js'
+import type { Golden } from '@espalier/shared/messages/index.js'
 import { serve } from '../child/index.js'
 import { limitsHere, type VariantLimits, variantLimits } from '../compiler/limits.js'
 import { readModelFile } from '../compiler/onnx/index.js'
 import { fit, nameOf, type VariantResult } from '../compiler/recipes/index.js'
+import { measuringChild } from '../compiler/runtime/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
 import { portsOf } from './ports.js'
 
@@ -28,6 +31,17 @@ serve<Job, JobProgress, JobResult>(async (job, tell, signal) => {
   }
 })
 
+/** What devices hold the variant's answers against. */
+async function answersOf(file: string): Promise<Golden> {
+  const measuring = await MeasuringProcess.start({ child: measuringChild })
+  try {
+    await measuring.load(file)
+    return await measuring.golden()
+  } finally {
+    measuring.close()
+  }
+}
+
 async function described(
   { file, classes, ...v }: VariantResult,
   asked: VariantLimits,
@@ -37,7 +51,7 @@ async function described(
   return {
     name: nameOf({ model, name: '' }, asked),
     file,
-    ports: portsOf(await readModelFile(file), labels),
+    ports: { ...portsOf(await readModelFile(file), labels), golden: await answersOf(file) },
     figures: {
       memoryBudgetBytes: asked.memoryBytes ?? null,
       bound: v.bound,

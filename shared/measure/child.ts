@@ -8,8 +8,10 @@ import type {
   TensorConstructor,
 } from 'onnxruntime-common'
 import { asEspalierError, EspalierError } from '../errors.js'
+import type { Golden } from '../messages/catalogue.js'
 import { baseNetwork } from './base-network.js'
 import { compare } from './compare.js'
+import { goldenOf } from './golden.js'
 import { fill, inputsOf } from './inputs.js'
 import { median, percentiles } from './percentiles.js'
 import type { Compared, Latency, Loaded, Memory, Message, Profile, Request, Shapes } from './protocol.js'
@@ -76,10 +78,11 @@ const problem = (thrown: unknown) => {
 function answer(
   measured: Measured,
   request: Request,
-): Loaded | Memory | Latency | Promise<Loaded | Latency | Memory | Compared> {
+): Promise<Loaded | Latency | Memory | Compared | Golden> {
   if (request.do === 'load') return measured.load(request.path, request.threads, request.shapes)
   if (request.do === 'memory') return measured.memory()
   if (request.do === 'compare') return measured.compare(request)
+  if (request.do === 'golden') return measured.golden()
   return measured.time(request.profile)
 }
 
@@ -138,6 +141,14 @@ class Measured {
     }
   }
 
+  /** What the loaded model answers. */
+  async golden(): Promise<Golden> {
+    const outputs = await this.#loaded().run(this.#feeds)
+    const golden = goldenOf(outputs)
+    dispose(outputs)
+    return golden
+  }
+
   compare({ paths, threads, ...settings }: Extract<Request, { do: 'compare' }>): Promise<Compared> {
     const open = (path: string) => this.runtime.InferenceSession.create(path, sessionOptions(threads))
     return compare(paths, settings, open, (inputs) => this.#fed(inputs))
@@ -181,12 +192,17 @@ class Measured {
 
   /** One query, in ms. Its outputs are disposed after the clock stops. */
   async #query(): Promise<number> {
-    if (!this.#session) throw new EspalierError('MEASURING_FAILED', 'load a model first')
+    const session = this.#loaded()
     const started = performance.now()
-    const outputs = await this.#session.run(this.#feeds)
+    const outputs = await session.run(this.#feeds)
     const ms = performance.now() - started
     dispose(outputs)
     return ms
+  }
+
+  #loaded(): InferenceSession {
+    if (!this.#session) throw new EspalierError('MEASURING_FAILED', 'load a model first')
+    return this.#session
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Golden } from '../messages/catalogue.js'
+import { requireGolden } from './golden.js'
 import { median } from './percentiles.js'
 import { MeasuringProcess, type ProcessOptions } from './process.js'
 import type { Latency, Loaded, Memory, Profile, Ready, Shapes } from './protocol.js'
@@ -6,6 +8,8 @@ export interface MeasureOptions extends ProcessOptions {
   /** Default 1. */
   readonly threads?: number
   readonly shapes?: Shapes
+  /** What the model has to answer, where that is known. */
+  readonly golden?: Golden
 }
 
 /** Memory over several fresh processes, in bytes. */
@@ -40,6 +44,7 @@ export async function measureMemory(
 /**
  * Everything about the model in the file `path`: memory in `processes` fresh processes, then latency by `profile`
  * in the last of them. `coldLoadMs` is that of the last.
+ * @throws as `measureMemory` does, and OUTPUT_WRONG where it does not answer what is `golden`
  */
 export async function measure(
   path: string,
@@ -51,6 +56,7 @@ export async function measure(
   for (let i = 1; i < processes; i++) found.push(await inProcess(path, options, (p) => p.memory()))
   return inProcess(path, options, async (p, loaded) => {
     found.push(await p.memory())
+    if (options.golden) requireGolden(options.golden, await p.golden())
     const latency = await p.time(profile)
     return { ...p.ready, ...loaded, ...latency, ...largest(found) }
   })

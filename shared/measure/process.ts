@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { EspalierError, errorCodes } from '../errors.js'
+import type { Golden } from '../messages/catalogue.js'
 import type {
   Compared,
   Latency,
@@ -25,6 +26,7 @@ interface Answers {
   readonly memory: Memory
   readonly time: Latency
   readonly compare: Compared
+  readonly golden: Golden
 }
 type Answer<D extends Request['do']> = Answers[D]
 type Body<R> = R extends Request ? Omit<R, 'id'> : never
@@ -58,6 +60,11 @@ export class MeasuringProcess {
   /** What the loaded model has added so far, after a few more queries. */
   memory(): Promise<Memory> {
     return this.#ask<'memory'>({ do: 'memory' })
+  }
+
+  /** What the loaded model answers to the fixed pattern. */
+  golden(): Promise<Golden> {
+    return this.#ask<'golden'>({ do: 'golden' })
   }
 
   time(profile: Profile): Promise<Latency> {

@@ -1,3 +1,4 @@
+import type { Golden } from '../messages/catalogue.js'
 import type { Percentiles } from './percentiles.js'
 
 /**
@@ -23,6 +24,7 @@ export type Request =
       readonly shapes?: Shapes
     }
   | { readonly id: number; readonly do: 'memory' }
+  | { readonly id: number; readonly do: 'golden' }
   | { readonly id: number; readonly do: 'time'; readonly profile: Profile }
   | {
       readonly id: number
@@ -36,7 +38,7 @@ export type Request =
 
 export type Message =
   | { readonly ready: Ready }
-  | { readonly id: number; readonly ok: Loaded | Memory | Latency | Compared }
+  | { readonly id: number; readonly ok: Loaded | Memory | Latency | Compared | Golden }
   | { readonly id?: number; readonly error: { readonly code: string; readonly message: string } }
 
 /** Sizes of inputs by name, for those whose dynamic dimensions are not the batch alone. */

@@ -19,6 +19,21 @@ export const Preprocess = Type.Object({
 })
 export type Preprocess = Type.Static<typeof Preprocess>
 
+/**
+ * What the network answers to the fixed pattern that it is measured with: of each output of real numbers its shape, up to
+ * 64 evenly spaced values, and its largest magnitude.
+ */
+export const Golden = Type.Array(
+  Type.Object({
+    name: Label,
+    dims: Type.Array(Count, { maxItems: 16 }),
+    values: Type.Array(Type.Number(), { maxItems: 64 }),
+    scale: Type.Number({ minimum: 0 }),
+  }),
+  { maxItems: 16 },
+)
+export type Golden = Type.Static<typeof Golden>
+
 /** One variant: `blocks` has the SHA-256 of every `blockBytes` of the artifact, the last one shorter. */
 export const CatalogueVariant = Type.Object({
   name: Label,
@@ -37,6 +52,7 @@ export const CatalogueVariant = Type.Object({
   outputs: Type.Array(Port, { maxItems: 64 }),
   preprocess: Nullable(Preprocess),
   labels: Nullable(Type.Array(Label, { maxItems: 20000 })),
+  golden: Type.Optional(Golden),
 })
 export type CatalogueVariant = Type.Static<typeof CatalogueVariant>
 

@@ -1,4 +1,4 @@
-import { Port, Preprocess } from '@espalier/shared/messages/index.js'
+import { Golden, Port, Preprocess } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
 import { resources } from '../../compiler/limits.js'
 import { At, Bytes, Count, Digest, Drawn, Id, Ms, Nullable, Share, Version } from './common.js'
@@ -30,6 +30,7 @@ export const VariantPorts = Type.Object({
   outputs: Type.Array(Port),
   preprocess: Nullable(Preprocess),
   labels: Nullable(Type.Array(Type.String())),
+  golden: Type.Optional(Golden),
 })
 export type VariantPorts = Type.Static<typeof VariantPorts>
 

@@ -31,7 +31,7 @@ t.test(
     const settings = { child, profile, processes: 1, hostLock, root: tree(pi5), clock: systemClock }
     const other = takeLock(hostLock)
     let isDone = false
-    const measuring = benchmark(path, undefined, settings, new AbortController().signal).then((measured) => {
+    const measuring = benchmark(path, {}, settings, new AbortController().signal).then((measured) => {
       isDone = true
       return measured
     })
@@ -59,7 +59,7 @@ t.test('an abort ends a benchmark and frees the host', async (t) => {
   const hostLock = join(folder, 'lock')
   const settings = { child, profile: { queries: 1e9, seconds: 60 }, hostLock, root: '/', clock: systemClock }
   const abort = new AbortController()
-  const measuring = benchmark(path, undefined, settings, abort.signal)
+  const measuring = benchmark(path, {}, settings, abort.signal)
   setTimeout(() => abort.abort(new Error('enough')), 300)
   await t.rejects(measuring, { message: 'enough' })
   t.ok('release' in takeLock(hostLock))
