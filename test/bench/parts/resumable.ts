@@ -4,6 +4,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Graph } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile, writeModel, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
+import type { Shelf } from '@espalier/server/compiler/recipes/index.js'
 import {
   loadCheckpoint,
   removeCheckpoint,
@@ -59,6 +60,20 @@ export class Resumable {
     const made = await make()
     await writeModelFile(made, file)
     return made
+  }
+
+  /** Ends what takes a signal when time is up. */
+  signal(): AbortSignal {
+    return AbortSignal.timeout(Math.max(1, Math.round(this.#until - performance.now())))
+  }
+
+  /** A part of the experiment, its figures and networks kept under names of their own. */
+  part(prefix: string): Shelf {
+    return {
+      figure: (name, make) => this.figure(`${prefix} figure ${name}`, make),
+      graph: (name, make) => this.graph(`${prefix} ${name}`, make),
+      checkpoint: () => undefined,
+    }
   }
 
   /** The network trained, from where an earlier run of the same training stopped. */
