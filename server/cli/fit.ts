@@ -1,6 +1,6 @@
 import { formatBytes } from '@espalier/shared'
 import { variantLimits } from '../compiler/limits.js'
-import { type FitResult, fit } from '../compiler/recipes/index.js'
+import { type FitResult, fit, readRecipe } from '../compiler/recipes/index.js'
 import { type OptimizerName, optimizerNames } from '../compiler/train/index.js'
 import { count, type Define, interruption, many, oneOf, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
@@ -17,8 +17,9 @@ interface Options extends DataOptions {
   readonly data: string
   readonly eval?: string
   readonly output: string
-  readonly epochs: number
-  readonly seed: number
+  readonly recipe?: string
+  readonly epochs?: number
+  readonly seed?: number
   readonly round?: number
   readonly depth?: number
   readonly criterion?: string
@@ -47,7 +48,8 @@ export const command: Define = (c) => {
     .requiredOption('--data <spec>', 'data to train and choose on; a tenth is held out')
     .option('--eval <spec>', 'data to measure accuracy on; decides nothing (default: what was held out)')
     .requiredOption('-o, --output <folder>', 'where variants and report go')
-    .option('--epochs <n>', 'passes over the data to fine-tune; 0 leaves it out', count, 2)
+    .option('--recipe <file>', 'the method as a small JSON file; options given beside it count more')
+    .option('--epochs <n>', 'passes over the data to fine-tune; 0 leaves it out (default: 2)', count)
     .option('--criterion <name>', 'how units are ranked (default: taylor with labels, else l1)')
     .option('--round <n>', 'keep multiples of so many channels (default: what runs fastest here)', count)
     .option(
@@ -55,7 +57,7 @@ export const command: Define = (c) => {
       'keep at least this share of the residual branches (default: any may go)',
       share,
     )
-    .option('--seed <n>', 'for everything that draws random numbers', count, 0)
+    .option('--seed <n>', 'for everything that draws random numbers (default: 0)', count)
     .option('--lr <rate>', 'peak learning rate', positive)
     .option(
       '--optimizer <name>',
@@ -73,8 +75,15 @@ Removes channels and residual branches until each budget holds, measured on this
 The original given the same recipe is the reference: both accuracies are printed. With several kinds of limit
 each variant meets all of them. report.md in the folder says what was removed, and how to repeat it.
 
+A recipe is {"schedule": "one-shot"}, or in rounds of pruning and training: {"schedule": "gradual", "rounds": 8}, to a share
+of MACs or parameters by a cubic schedule; {"schedule": "iterative", "keep": 0.85, "allowance": 0.01}, which keeps that share
+of the MACs a round and returns the last network whose top-1 on what was held out is within the allowance of the dense
+network's; it needs no limit. All know criterion, epochs (a round), multiple, depth, seed and training; docs/recipes has
+one for each method.
+
   espalier fit model.onnx --memory 4MB --memory 2MB --data images:train --eval images:test -o variants
-  espalier fit model.onnx --macs 0.5 --data idx:x.gz,y.gz#first=10000 -o variants --epochs 5`,
+  espalier fit model.onnx --macs 0.5 --data idx:x.gz,y.gz#first=10000 -o variants --epochs 5
+  espalier fit model.onnx --recipe docs/recipes/iterative.json --data images:train -o variants`,
     )
     .action(run)
 }
@@ -82,6 +91,15 @@ each variant meets all of them. report.md in the folder says what was removed, a
 async function run(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const progress = out.progress()
+  const recipe = options.recipe ? await readRecipe(options.recipe) : undefined
+  const lists = {
+    memoryBytes: options.memory,
+    macs: options.macs,
+    params: options.params,
+    artifactBytes: options.artifact,
+    latencyMs: options.latency,
+  }
+  const open = recipe?.schedule === 'iterative' && Object.values(lists).every((l) => l === undefined)
   const { lr, optimizer, batch, weightDecay, shift, flip } = options
   const result = await fit(
     {
@@ -89,13 +107,8 @@ async function run(model: string, options: Options): Promise<void> {
       out: options.output,
       data: options.data,
       eval: options.eval,
-      variants: variantLimits({
-        memoryBytes: options.memory,
-        macs: options.macs,
-        params: options.params,
-        artifactBytes: options.artifact,
-        latencyMs: options.latency,
-      }),
+      recipe,
+      variants: open ? [{}] : variantLimits(lists),
       profile: options.profile,
       load: loadOptionsOf(options),
       criterion: options.criterion,

@@ -87,6 +87,7 @@ export default async function criteriaBench(options: Readonly<Record<string, str
     caps: `${epochs} epochs on ${images} images, judged on ${tested}`,
     ...{ complete, rows },
   }
-  await writeFile('test/bench/results/criteria.json', `${JSON.stringify(record, null, 2)}\n`)
+  if (rows.length > 0)
+    await writeFile('test/bench/results/criteria.json', `${JSON.stringify(record, null, 2)}\n`)
   return record
 }

@@ -63,7 +63,8 @@ export default async function lenets(options: Readonly<Record<string, string>>):
     caps: `${epochs} epochs dense, ${retrain} of retraining`,
     ...{ complete, scope, aims, rows, means: meansOf(rows) },
   }
-  await writeFile('test/bench/results/lenets.json', `${JSON.stringify(record, null, 2)}\n`)
+  if (rows.length > 0)
+    await writeFile('test/bench/results/lenets.json', `${JSON.stringify(record, null, 2)}\n`)
   return record
 }
 

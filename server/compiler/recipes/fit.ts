@@ -8,7 +8,8 @@ import { frontierPlot } from './frontier-plot.js'
 import { corrected } from './meet-memory.js'
 import type { FitOptions, FitResult, VariantResult } from './options.js'
 import { markdown } from './report.js'
-import { nameOf, type On, prepare, type Run } from './run.js'
+import { variantInRounds } from './rounds.js'
+import { given, nameOf, type On, prepare, type Run } from './run.js'
 import { requireCriterion } from './saliency.js'
 import { variantResult } from './variant.js'
 
@@ -20,9 +21,10 @@ import { variantResult } from './variant.js'
  * @throws BUDGET_UNREACHABLE, DATA_SHARED, DATA_UNLABELLED, OPTION_INVALID, and what its parts throw; the signal's
  *   reason when aborted. Finished variants and what resuming needs stay in `out`; where there are none, no `out`.
  */
-export async function fit(options: FitOptions, on: On, signal?: AbortSignal): Promise<FitResult> {
+export async function fit(asked: FitOptions, on: On, signal?: AbortSignal): Promise<FitResult> {
   const started = performance.now()
-  requireLimits(options.variants)
+  const options = withRecipe(asked)
+  if (!endsByItself(options)) requireLimits(options.variants)
   requireProfile(options.variants, options.profile)
   if (options.criterion) requireCriterion(options.criterion)
   const run = await prepare(options, on, signal)
@@ -34,12 +36,35 @@ export async function fit(options: FitOptions, on: On, signal?: AbortSignal): Pr
   }
 }
 
+/** What the recipe says where nothing else is said. */
+function withRecipe(options: FitOptions): FitOptions {
+  const { recipe } = options
+  if (!recipe) return options
+  const { criterion, epochs, multiple, depth, seed, training } = recipe
+  return {
+    ...options,
+    criterion: options.criterion ?? criterion,
+    epochs: options.epochs ?? epochs,
+    round: options.round ?? multiple,
+    depth: options.depth ?? depth,
+    seed: options.seed ?? seed,
+    training: { ...training, ...given(options.training) },
+  }
+}
+
+/** Whether a recipe needs no limit: its allowance, or its rounds, end it. */
+const endsByItself = ({ recipe, variants }: FitOptions) =>
+  recipe?.schedule === 'iterative' &&
+  variants.length === 1 &&
+  Object.values(variants[0]).every((v) => v === undefined)
+
 async function fitAll(run: Run, started: number): Promise<FitResult> {
   const { options } = run
   const dense = await denseResult(run)
   const variants: VariantResult[] = []
+  const make = (options.recipe?.schedule ?? 'one-shot') === 'one-shot' ? variantResult : variantInRounds
   for (const limits of options.variants) {
-    variants.push(run.ledger.variant(nameOf(options, limits)) ?? (await variantResult(run, limits)))
+    variants.push(run.ledger.variant(nameOf(options, limits)) ?? (await make(run, limits)))
     await run.ledger.keepVariant(variants[variants.length - 1])
   }
   const { subject, scores, points } = run
@@ -47,6 +72,8 @@ async function fitAll(run: Run, started: number): Promise<FitResult> {
   const result = { dense, variants, frontier, seconds: (performance.now() - started) / 1000 }
   const report = markdown(result, options, run.criterion)
   await writeFile(join(options.out, 'report.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`)
+  if (options.recipe)
+    await writeFile(join(options.out, 'recipe.json'), `${JSON.stringify(options.recipe, null, 2)}\n`)
   await writeFile(join(options.out, 'report.md'), report)
   await writeFile(join(options.out, 'frontier.svg'), frontierPlot(frontier, variants))
   await run.ledger.close()

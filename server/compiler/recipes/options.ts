@@ -2,7 +2,7 @@ import type { MemoryMeasurement } from '@espalier/shared/measure/index.js'
 import type { LoadOptions } from '../data/index.js'
 import type { FrontierPoint } from '../frontier.js'
 import type { Resource, VariantLimits } from '../limits.js'
-import type { TrainOptions } from '../train/index.js'
+import type { Recipe } from './recipe-file.js'
 
 export interface FitOptions {
   /** Path of the dense ONNX file. */
@@ -20,6 +20,8 @@ export interface FitOptions {
   readonly load?: Pick<LoadOptions, 'mean' | 'std' | 'scale' | 'layout' | 'shapes'>
   /** File of operator times that `espalier profile` wrote: what limits on latency are expected by. */
   readonly profile?: string
+  /** The method, whole; what is given beside it counts more. One-shot by default. */
+  readonly recipe?: Recipe
   /** How units are ranked; `taylor` where data have labels, else `l1`. */
   readonly criterion?: string
   /** Dimensions stay multiples of it where they can; by default what runs fastest here, by the profile or measured. */
@@ -29,7 +31,7 @@ export interface FitOptions {
   /** Passes over the data when fine-tuning; 2 by default, 0 leaves it out. */
   readonly epochs?: number
   /** Further options of fine-tuning. */
-  readonly training?: Pick<TrainOptions, 'lr' | 'optimizer' | 'batch' | 'shift' | 'flip' | 'weightDecay'>
+  readonly training?: Recipe['training']
   /** 0 by default. */
   readonly seed?: number
 }
@@ -96,6 +98,14 @@ export interface RepairResult {
   readonly seconds: number
 }
 
+/** A network after a round: its shares of the dense network's cost, and top-1 on what was held out. */
+export interface RoundResult {
+  readonly round: number
+  readonly macs: number
+  readonly params: number
+  readonly top1: number | null
+}
+
 export interface BlockResult {
   readonly label: string
   readonly kept: boolean
@@ -122,6 +132,8 @@ export interface VariantResult extends Sizes, Accuracy {
   readonly groups: readonly GroupResult[]
   /** Residual branches, and whether they are in the variant. */
   readonly blocks: readonly BlockResult[]
+  /** With a recipe in rounds, those that held. */
+  readonly rounds?: readonly RoundResult[]
   /** Where measured memory is below 90 % of its budget: why it could not be used. */
   readonly unused?: string
   /** What was done, in words. */

@@ -59,7 +59,7 @@ export async function repaired(
 }
 
 /** Of a network for whose repair there are too few samples. */
-const untouched = {
+export const untouched = {
   kept: false,
   samples: 0,
   layers: 0,

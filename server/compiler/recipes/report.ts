@@ -207,6 +207,7 @@ function command(
       'shape',
       Object.entries(load.shapes ?? {}).map(([name, dims]) => `${name}=${dims.join(',')}`),
     ),
+    ...given('recipe', [rest.recipe && `${out}/recipe.json`]),
     ...given('criterion', [criterion]),
     ...given('round', [rest.round]),
     ...given('depth', [rest.depth]),

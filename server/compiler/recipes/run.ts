@@ -25,7 +25,7 @@ import { defaultCriterion, saliency } from './saliency.js'
  * what repair has brought, and where there are few steps does not get back to it.
  */
 const TRAINING = { schedule: 'one-cycle', optimizer: 'adam', lr: 1e-3, batch: 32 } as const
-export const DEFAULTS = { round: 8, epochs: 2, seed: 0 } as const
+export const DEFAULTS = { round: 8, epochs: 2, seed: 0, rounds: 10, keep: 0.85 } as const
 
 export type On = (p: Progress) => void
 
@@ -95,7 +95,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
 }
 
 /** The graph fine-tuned by the recipe of the run, if that made it better. */
-export async function tuned(run: Run, graph: Graph, variant: string) {
+export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?: string) {
   const { options, data, dense, on, signal } = run
   const epochs = options.epochs ?? DEFAULTS.epochs
   if (epochs === 0) return { graph, better: false }
@@ -104,6 +104,7 @@ export async function tuned(run: Run, graph: Graph, variant: string) {
     ...given(options.training),
     epochs,
     seed: options.seed ?? DEFAULTS.seed,
+    checkpoint,
   } as const
   return fineTune(
     graph,
@@ -141,7 +142,11 @@ export const scratch = ({ options }: Run) => join(options.out, `.candidate-${pro
 
 /** A variant's name: the network's, and its limits. */
 export function nameOf(
-  { model, name = basename(model).replace(/\.onnx$/i, '') }: Pick<FitOptions, 'model' | 'name'>,
+  {
+    model,
+    recipe,
+    name = basename(model).replace(/\.onnx$/i, ''),
+  }: Pick<FitOptions, 'model' | 'name' | 'recipe'>,
   { memoryBytes, macs, params, artifactBytes, latencyMs }: VariantLimits,
 ): string {
   const parts = name === '' ? [] : [name]
@@ -151,9 +156,10 @@ export function nameOf(
   if (params !== undefined) parts.push(`params${+(params * 100).toPrecision(4)}`)
   if (artifactBytes !== undefined) parts.push(`artifact${mega(artifactBytes)}`)
   if (latencyMs !== undefined) parts.push(`${+latencyMs.toPrecision(4)}ms`)
+  if (recipe && (recipe.schedule !== 'one-shot' || parts.length === 0)) parts.push(recipe.schedule)
   return parts.join('-')
 }
 
 /** Only what was said: an option that is undefined would hide a default. */
-const given = <T extends object>(options: T | undefined): Partial<T> =>
+export const given = <T extends object>(options: T | undefined): Partial<T> =>
   Object.fromEntries(Object.entries(options ?? {}).filter(([, v]) => v !== undefined)) as Partial<T>
