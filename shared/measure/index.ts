@@ -5,7 +5,7 @@ export { type MachineProfileOptions, profileMachine } from './machine-profile.js
 export * from './measure.js'
 export * from './operator-times.js'
 export * from './percentiles.js'
-export { MeasuringProcess, type ProcessOptions } from './process.js'
+export { allocatorSettings, MeasuringProcess, type ProcessOptions } from './process.js'
 export {
   type Compared,
   type Latency,

@@ -13,6 +13,14 @@ import type {
   Shapes,
 } from './protocol.js'
 
+/**
+ * How a process that runs models asks glibc for memory: from this many bytes on a piece gets pages of its own, which go
+ * back to the system when it is freed. By default the limit rises to the largest piece freed so far, and all that loading
+ * a model frees stays in the process: networks took 1.3 to 1.6 times as much, by up to 15 % more or less each time, and
+ * answered no faster. A program that runs a model should set it too; other C libraries ignore it.
+ */
+export const allocatorSettings = { MALLOC_MMAP_THRESHOLD_: '16384' } as const
+
 export interface ProcessOptions {
   /** The script that hands its onnxruntime to `serveMeasuring`. */
   readonly child: URL
@@ -47,7 +55,11 @@ export class MeasuringProcess {
   /** Starts the process and waits until its runtime has run the base network. */
   static async start(options: ProcessOptions): Promise<MeasuringProcess> {
     options.signal?.throwIfAborted()
-    const child = fork(options.child, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
+    const child = fork(options.child, {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      execArgv: [],
+      env: { ...process.env, ...allocatorSettings },
+    })
     const ready = await reply(child, options, (m) => ('ready' in m ? m.ready : undefined))
     return new MeasuringProcess(child, options, ready)
   }

@@ -3,6 +3,8 @@ import type { Allocation } from './execution.js'
 /** Sizes are rounded up to it, and pieces of half a chunk or more are split off. */
 const GRAIN = 256
 const FIRST_REGION = 2 ** 20
+/** A region has a table of eight bytes for each grain, which is written whole. */
+const TABLE = 8 / GRAIN
 
 interface Chunk {
   readonly region: number
@@ -33,6 +35,7 @@ class Arena {
   #free: Chunk[] = []
   readonly #used: Chunk[] = []
   #regions = 0
+  #bytes = 0
   #next = FIRST_REGION
 
   take(bytes: number): Chunk {
@@ -60,9 +63,9 @@ class Arena {
     this.#free.push({ region: chunk.region, from, size })
   }
 
-  /** Bytes of all that was ever taken, what was taken again counted once. */
+  /** Bytes of all that was ever taken, what was taken again counted once, and of the tables of the regions. */
   touched(): number {
-    let [bytes, region, end] = [0, -1, 0]
+    let [bytes, region, end] = [TABLE * this.#bytes, -1, 0]
     for (const c of this.#used.sort((a, b) => a.region - b.region || a.from - b.from)) {
       if (c.region !== region) [region, end] = [c.region, 0]
       bytes += Math.max(0, c.from + c.size - Math.max(c.from, end))
@@ -85,6 +88,7 @@ class Arena {
     const enough = size <= this.#next
     while (size > this.#next) this.#next *= 2
     const region = { region: this.#regions++, from: 0, size: this.#next }
+    this.#bytes += this.#next
     if (enough) this.#next *= 2
     return region
   }

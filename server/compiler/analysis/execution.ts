@@ -27,7 +27,8 @@ const FLOAT_BYTES = 4
  * What one run allocates for one sample, in that order, nodes taken in theirs: every value in the layout in which it is
  * written, once more where a reader wants it in the other, and what kernels compute in. The caller's inputs and
  * constants are not among them, graph outputs live to the end. A value takes over the memory of another where `liveness`
- * says so, if the runtime can tell beforehand that their sizes agree: not where an axis but the first is dynamic.
+ * says so, or of the last that is free of the same shape (`FindReusableTensor` of its planner), which is then held all the
+ * while, if the runtime can tell beforehand that their sizes agree: not where an axis but the first is dynamic.
  */
 export function allocationsOf(
   graph: Graph,
@@ -44,11 +45,19 @@ export function allocationsOf(
   const sized = sizesAreKnown(graph)
   const holding = new Map<string, Allocation>()
   const all: Allocation[] = []
-  const allocate = (bytes: number, born: number) => {
+  const shapes = new Map<Allocation, string>()
+  const allocate = (bytes: number, born: number, shape = '') => {
     const a = { bytes, born, dies: born }
     all.push(a)
+    shapes.set(a, shape)
     return a
   }
+  /** The last that was let go of its shape. */
+  const free = (shape: string, step: number) =>
+    all.reduce<Allocation | undefined>(
+      (last, a) => (a.dies < step && shapes.get(a) === shape && a.dies >= (last?.dies ?? 0) ? a : last),
+      undefined,
+    )
   steps.forEach(({ node, reads, from, writes, to }, i) => {
     const inputs = reads.map((value) => holding.get(form(value, from)))
     writes.forEach((value, k) => {
@@ -58,7 +67,9 @@ export function allocationsOf(
         if (views.has(node.op)) own = inputs[0]
         else if (inPlace.has(node.op) && sized) own = inputs.find((a) => a?.dies === i && a.bytes === bytes)
       }
-      own ??= allocate(bytes, i)
+      const shape = `${padded(dims.get(value) ?? [], to)}`
+      if (sized && !graph.isOutput(value)) own ??= free(shape, i)
+      own ??= allocate(bytes, i, graph.isOutput(value) ? '' : shape)
       own.dies = Math.max(own.dies, lastRead.get(form(value, to)) ?? i)
       holding.set(form(value, to), own)
     })
@@ -94,12 +105,11 @@ function stepsOf(graph: Graph, placements: readonly Placement[]): Step[] {
 
 /** Bytes of a value; in blocks its channels are padded to whole ones. */
 export function bytesOf(dims: readonly number[], layout: Layout): number {
-  const bytes = FLOAT_BYTES * elementCount(dims)
-  const channels = dims[1] ?? 0
-  return layout === 'plain' || channels === 0
-    ? bytes
-    : (bytes / channels) * BLOCK * Math.ceil(channels / BLOCK)
+  return FLOAT_BYTES * elementCount(padded(dims, layout))
 }
+
+const padded = (dims: readonly number[], layout: Layout): readonly number[] =>
+  layout === 'plain' ? dims : dims.map((d, axis) => (axis === 1 ? BLOCK * Math.ceil(d / BLOCK) : d))
 
 /** Columns that a transposed convolution computes before it adds them up: [outputs · kernel, places of the input]. */
 function columnBytes(node: Node, dims: Dims): number {

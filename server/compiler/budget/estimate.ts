@@ -4,7 +4,7 @@ import { opFor } from '../ops/index.js'
 import { artifactBytes, type Costs, costWithout, type Expectations } from './costs.js'
 import { type Frame, frameOf } from './frame.js'
 
-/** Prices of memory see a softer maximum: what is close to the peak counts too, since it is the next peak. */
+/** Prices of memory see softer maxima: what is close to the peak counts too, since it is the next peak. */
 const SHARPNESS = 8
 
 const floating = new Set(['float32', 'float64', 'float16', 'bfloat16'])
@@ -17,6 +17,7 @@ interface Thinned {
   elements: number
   bytesPerElement: number
   isParameter: boolean
+  isConvolved: boolean
   alive?: readonly [born: number, dies: number]
 }
 
@@ -49,6 +50,7 @@ export class Estimator {
   #ms = 0
   #params = 0
   #weightBytes = 0
+  #convolutionBytes = 0
 
   constructor(coupling: Coupling, expect: Expectations = {}) {
     const { graph, groups, blocks } = coupling
@@ -98,19 +100,19 @@ export class Estimator {
 
   /** Costs as they are expected. */
   costs(): Costs {
-    return this.#costsAt(this.#live.reduce((a, b) => Math.max(a, b), 0))
+    return this.#costsAt(hardMaximum(this.#live))
   }
 
   /** The same, but smooth in memory, for prices. */
   prices(): Costs {
-    return this.#costsAt(softMaximum(this.#live))
+    return this.#costsAt(softMaximum(this.#live), SHARPNESS)
   }
 
-  #costsAt(peakElements: number): Costs {
+  #costsAt(peakElements: number, sharpness?: number): Costs {
     const { shapes } = this.#coupling
     const peakBytes = (4 * peakElements) / shapes.batch
     const cost = { macs: this.#macs / shapes.batch, params: this.#params, weightBytes: this.#weightBytes }
-    const predictedRamBytes = this.#ram(predictRam(cost.weightBytes, peakBytes, this.#frame.nodesThatRun))
+    const predictedRamBytes = this.#ram(this.#followed(peakBytes, sharpness))
     const footprint = { ...cost, peakActivationBytes: peakBytes, predictedRamBytes }
     return {
       memory: this.#expect.memory?.(footprint) ?? predictedRamBytes,
@@ -121,13 +123,16 @@ export class Estimator {
     }
   }
 
+  #followed(peakBytes: number, sharpness?: number): number {
+    const { nodesThatRun: nodes } = this.#frame
+    const [weightBytes, convolutionBytes] = [this.#weightBytes, this.#convolutionBytes]
+    return predictRam({ weightBytes, convolutionBytes, peakBytes, nodes }, sharpness)
+  }
+
   /** What can be followed step by step, so that it agrees with the prediction of the network and of its floor. */
   #calibrated(): (predicted: number) => number {
     const { groups, blocks, shapes } = this.#coupling
-    const followed = () => {
-      const peak = this.#live.reduce((a, b) => Math.max(a, b), 0)
-      return predictRam(this.#weightBytes, (4 * peak) / shapes.batch, this.#frame.nodesThatRun)
-    }
+    const followed = () => this.#followed((4 * hardMaximum(this.#live)) / shapes.batch)
     const most = { followed: followed(), predicted: costWithout(this.#coupling, []).predictedRamBytes }
     const kept = [...this.kept]
     kept.forEach((_, g) => {
@@ -157,12 +162,13 @@ export class Estimator {
   /** Counts everything anew for other blocks. */
   #enter(frame: Frame): void {
     this.#frame = frame
-    this.#macs = this.#ms = this.#params = this.#weightBytes = 0
+    this.#macs = this.#ms = this.#params = this.#weightBytes = this.#convolutionBytes = 0
     for (const counted of [this.#live, this.#macsAt, this.#msAt]) counted.fill(0)
     for (const [name, v] of this.#values) {
       const t = frame.weights.get(name)
       v.bytesPerElement = t?.data.BYTES_PER_ELEMENT ?? 0
       v.isParameter = t !== undefined && floating.has(t.dtype)
+      v.isConvolved = frame.convolved.has(name)
       v.alive = frame.alive.get(name)
       this.#count(v, v.elements)
     }
@@ -173,6 +179,7 @@ export class Estimator {
 
   #count(v: Thinned, more: number): void {
     this.#weightBytes += more * v.bytesPerElement
+    if (v.isConvolved) this.#convolutionBytes += more * v.bytesPerElement
     if (v.isParameter) this.#params += more
     if (v.alive) for (let i = v.alive[0]; i <= v.alive[1]; i++) this.#live[i] += more
   }
@@ -205,6 +212,7 @@ function valuesOf(full: Shapes['dims']): Map<string, Thinned> {
         elements: product(dims),
         bytesPerElement: 0,
         isParameter: false,
+        isConvolved: false,
       },
     ]),
   )
@@ -236,8 +244,10 @@ function reachesOf(
   })
 }
 
+const hardMaximum = (values: Float64Array): number => values.reduce((a, b) => Math.max(a, b), 0)
+
 function softMaximum(values: Float64Array): number {
-  const most = values.reduce((a, b) => Math.max(a, b), 0)
+  const most = hardMaximum(values)
   if (most === 0) return 0
   const sum = values.reduce((s, v) => s + (v / most) ** SHARPNESS, 0)
   return most * (sum / values.length) ** (1 / SHARPNESS)

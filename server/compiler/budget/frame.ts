@@ -4,6 +4,8 @@ import type { Graph, Tensor } from '../graph/index.js'
 /** What a network consists of without certain blocks, at full size. */
 export interface Frame {
   readonly weights: ReadonlyMap<string, Tensor>
+  /** Those that convolutions read. */
+  readonly convolved: ReadonlySet<string>
   readonly alive: ReadonlyMap<string, readonly [born: number, dies: number]>
   /** First outputs of the nodes that are left. */
   readonly made: ReadonlySet<string>
@@ -13,6 +15,7 @@ export interface Frame {
 /** @param full dimensions of every value, nothing pruned */
 export const frameOf = (graph: Graph, full: Shapes['dims']): Frame => ({
   weights: distinctConstants(graph),
+  convolved: new Set(graph.nodes.flatMap((n) => (n.op === 'Conv' ? [n.inputs[1]] : []))),
   alive: new Map(buffersOf(graph, full).map((b) => [b.value, [b.born, b.dies] as const])),
   made: new Set(graph.nodes.map((n) => n.outputs[0])),
   nodesThatRun: nodesThatRun(graph),

@@ -77,3 +77,36 @@ t.test('a process that dies, hangs or is aborted rejects with the reason', async
   stop.abort(new Error('enough'))
   await t.rejects(started, { message: 'enough' })
 })
+
+t.test(
+  'what loading a model frees goes back to the system',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const inner = 1200
+    const weights = 4 * inner * inner
+    const layers = 6
+    const file = join(t.testdir(), 'layers.onnx')
+    const names = Array.from({ length: layers }, (_, i) => `w${i}`)
+    const graph = new Graph({
+      name: 'layers',
+      nodes: names.map((w, i) => node('MatMul', [i === 0 ? 'x' : `h${i - 1}`, w], [`h${i}`])),
+      initializers: new Map(
+        names.map((w, i) => [
+          w,
+          floats([inner, inner], new Float32Array(inner * inner).fill(0.01 + i / 1e4)),
+        ]),
+      ),
+      inputs: [{ name: 'x', dtype: 'float32', dims: [1, inner] }],
+      outputs: [{ name: `h${layers - 1}`, dtype: 'float32', dims: [1, inner] }],
+      values: new Map(),
+      opsets: new Map([['', 13]]),
+      metadata: new Map(),
+    })
+    await writeModelFile(graph, file)
+    const { measuredRamBytes } = await measureMemory(file, { child }, 1)
+    t.ok(
+      measuredRamBytes < (layers + 1.5) * weights,
+      `${measuredRamBytes / weights} layers' weights, of ${layers}`,
+    )
+  },
+)
