@@ -13,8 +13,9 @@ export interface DataOptions {
 }
 
 export const dataHelp = `
-Data: idx:IMAGES,LABELS (MNIST's format, gzip allowed), npz:FILE (arrays x and, optionally, y), or images:FOLDER
-(one folder a class in order of their names, or flat and unlabelled); after any of them #first=N and #skip=N.`
+Data: idx:IMAGES,LABELS (MNIST's format, gzip allowed), npz:FILE (arrays x and, optionally, y: classes, or several numbers a
+sample as targets), or images:FOLDER (one folder a class in order of their names, or flat and unlabelled); after any of
+them #first=N and #skip=N.`
 
 /** Adds the preprocessing options that every command with --data takes. */
 export function addDataOptions(command: Command): Command {

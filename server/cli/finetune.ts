@@ -1,4 +1,12 @@
-import { holdOut, loadDataset, requireDistinct, withPreprocess } from '../compiler/data/index.js'
+import {
+  classCounts,
+  holdOut,
+  imbalance,
+  loadDataset,
+  requireDistinct,
+  withPreprocess,
+} from '../compiler/data/index.js'
+import type { Graph } from '../compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
 import { evaluate } from '../compiler/runtime/index.js'
 import { train } from '../compiler/train/index.js'
@@ -23,7 +31,7 @@ interface Options extends DataOptions, TrainingOptions {
 export const command: Define = (c) => {
   addDataOptions(
     c
-      .argument('<model>', 'an ONNX classifier')
+      .argument('<model>', 'an ONNX file: a classifier, or a network of one output with targets for it')
       .requiredOption('-o, --output <file>', 'where the trained network goes')
       .requiredOption('--data <D>', 'training data')
       .option('--eval <D>', 'data for top-1 before and after; a tenth of --data is held out if not given'),
@@ -52,6 +60,12 @@ and in which value it first arose, and leaves the last good checkpoint.
     .action(finetune)
 }
 
+/** How many classes the network says that it tells apart. */
+function classesOf({ outputs }: Graph): number | undefined {
+  const last = outputs[0]?.dims?.at(-1)
+  return typeof last === 'number' ? last : undefined
+}
+
 async function finetune(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const signal = interruption()
@@ -73,10 +87,12 @@ async function finetune(model: string, options: Options): Promise<void> {
     const rest = parts?.rest ?? data
     const held = given ?? parts?.held ?? data
     const judge = async (what: string, network: typeof graph) =>
-      held.labels
-        ? (await evaluate(network, held, { on: (n, all) => progress.update(what, n, all), signal })).top1
-        : null
-    const top1Before = await judge('evaluating before', graph)
+      held.labels || held.targets
+        ? await evaluate(network, held, { on: (n, all) => progress.update(what, n, all), signal })
+        : { top1: null, loss: null }
+    const odd = imbalance(rest, classesOf(graph))
+    if (odd) out.log(`note: ${odd}`)
+    const before = await judge('evaluating before', graph)
     const { graph: trained, history } = await train(
       graph,
       rest,
@@ -93,10 +109,14 @@ async function finetune(model: string, options: Options): Promise<void> {
       (p) => progress.update(progress.live ? trainingLine(p) : `epoch ${p.epoch}`, p.step, p.steps),
       signal,
     )
-    const top1After = await judge('evaluating after', trained)
+    const after = await judge('evaluating after', trained)
     const bytes = await writeModelFile(withPreprocess(trained, data.preprocess), options.output)
     const { steps, lossFirst, lossLast, imagesPerSecond, seconds, bestEpoch } = history
-    const result = { steps, lossFirst, lossLast, top1Before, top1After, imagesPerSecond, seconds, bestEpoch }
+    const result = {
+      ...{ steps, lossFirst, lossLast, top1Before: before.top1, top1After: after.top1 },
+      ...{ heldLossBefore: before.loss, heldLossAfter: after.loss, imagesPerSecond, seconds, bestEpoch },
+      ...(rest.labels && { classes: classCounts(rest, classesOf(graph)) }),
+    }
     progress.done()
     out.result({ ...result, evaluated: held.count, fileBytes: bytes }, () =>
       facts({
@@ -104,8 +124,11 @@ async function finetune(model: string, options: Options): Promise<void> {
         steps: `${steps} in ${seconds.toFixed(1)} s, ${imagesPerSecond.toFixed(0)} images/s`,
         loss: `${lossFirst.toFixed(4)} → ${lossLast.toFixed(4)}`,
         ...(bestEpoch !== undefined && { taken: `the weights after epoch ${bestEpoch}` }),
+        ...(held.targets && {
+          'loss held out': `${before.loss?.toPrecision(4)} → ${after.loss?.toPrecision(4)}`,
+        }),
         'top-1': held.labels
-          ? `${show.percent(top1Before)} → ${show.percent(top1After)} on ${held.count} samples ${given ? 'of --eval' : 'held out of --data'}`
+          ? `${show.percent(before.top1)} → ${show.percent(after.top1)} on ${held.count} samples ${given ? 'of --eval' : 'held out of --data'}`
           : 'unknown: the data have no labels',
       }),
     )

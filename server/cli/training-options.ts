@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import {
+  type LossName,
+  lossNames,
   type OptimizerName,
   optimizerNames,
   type ScheduleName,
@@ -22,7 +24,10 @@ export interface TrainingOptions {
   readonly warmup?: number
   readonly freeze?: string[]
   readonly average: number
+  readonly loss?: LossName
   readonly labelSmoothing: number
+  readonly colour: number
+  readonly mixup: number
   readonly shift: number
   readonly flip?: boolean
   readonly frozenNorm?: boolean
@@ -51,19 +56,26 @@ export const addTrainingOptions = (command: Command): Command =>
       share,
       0,
     )
+    .option(
+      '--loss <name>',
+      `${lossNames.join(', ')}; the first for labels, by the numbers of y for targets`,
+      oneOf('a loss', lossNames),
+    )
     .option('--label-smoothing <share>', 'take this share from the right class for all', share, 0)
     .option('--shift <pixels>', 'shift images at random by up to so many pixels', count, 0)
     .option('--flip', 'mirror images at random')
+    .option('--colour <share>', 'change brightness and contrast at random by up to this share', share, 0)
+    .option('--mixup <alpha>', 'mix pairs of samples by shares drawn from Beta(alpha, alpha)', share, 0)
     .option('--frozen-norm', "keep the file's batch-normalisation statistics")
     .option('--seed <n>', 'same seed, same data, same weights', count, 0)
 
 /** The options as `train` takes them. */
 export const trainingOf = ({ frozenNorm, ...options }: TrainingOptions): Omit<TrainOptions, 'epochs'> => {
   const { lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup } = options
-  const { freeze, average, labelSmoothing, shift, flip, seed } = options
+  const { freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, seed } = options
   return {
     ...{ lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup },
-    ...{ freeze, average, labelSmoothing, shift, flip, seed },
+    ...{ freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, seed },
     batchNorm: frozenNorm ? 'frozen' : 'batch',
   }
 }

@@ -14,6 +14,8 @@ export interface Dataset {
   readonly values: Float32Array | Uint8Array
   /** The class of each sample; absent for unlabelled data. */
   readonly labels?: Int32Array
+  /** What a network is to give instead of a class: as many numbers a sample as it has outputs, row-major. */
+  readonly targets?: Float32Array
   /** Names of the classes, where folders named them. */
   readonly classNames?: readonly string[]
   /** Absent where values are fed as they are. */
@@ -55,5 +57,9 @@ export function pick(data: Dataset, indices: ArrayLike<number>): Dataset {
   for (let i = 0; i < indices.length; i++)
     values.set(data.values.subarray(indices[i] * size, (indices[i] + 1) * size), i * size)
   const labels = data.labels && Int32Array.from(indices, (i) => data.labels![i])
-  return { ...data, count: indices.length, values, labels }
+  const width = data.targets ? data.targets.length / data.count : 0
+  const targets = data.targets && new Float32Array(indices.length * width)
+  for (let i = 0; targets && data.targets && i < indices.length; i++)
+    targets.set(data.targets.subarray(indices[i] * width, (indices[i] + 1) * width), i * width)
+  return { ...data, count: indices.length, values, labels, targets }
 }

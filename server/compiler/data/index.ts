@@ -1,3 +1,4 @@
+export { classCounts, imbalance } from './balance.js'
 export { batchOf, type Dataset, pick, sampleSize } from './dataset.js'
 export { type DataFacts, describeData } from './describe.js'
 export { type LoadOptions, loadDataset } from './load.js'

@@ -58,8 +58,11 @@ async function read(spec: DataSpec, wanted: Wanted, options: LoadOptions): Promi
     count,
     values: all.values.slice(skip * size, to * size),
     labels: all.labels?.slice(skip, to),
+    targets: all.targets?.slice(skip * widthOf(all), to * widthOf(all)),
   }
 }
+
+const widthOf = ({ targets, count }: Stored) => (targets ? targets.length / count : 0)
 
 function requireShape(stored: Stored, wanted: Wanted, spec: string): void {
   const essence = (dims: readonly number[]) => dims.filter((d) => d !== 1).join('×')
@@ -72,6 +75,12 @@ function requireShape(stored: Stored, wanted: Wanted, spec: string): void {
 }
 
 function requireLabels(stored: Stored, wanted: Wanted, spec: string): void {
+  const width = widthOf(stored)
+  if (width > 0 && wanted.classes !== null && width !== wanted.classes)
+    throw new EspalierError(
+      'DATA_SHAPE_MISMATCH',
+      `'${spec}' has ${width} targets a sample, but the network gives ${wanted.classes} numbers`,
+    )
   const most = stored.labels?.reduce((a, b) => Math.max(a, b), 0) ?? 0
   if (wanted.classes === null || most < wanted.classes) return
   throw new EspalierError(

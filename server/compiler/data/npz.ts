@@ -11,7 +11,10 @@ import {
   tooLarge,
 } from './stored.js'
 
-/** Arrays `x` [count, …] and, optionally, `y` [count] as numpy.savez writes them. */
+/**
+ * Arrays `x` [count, …] and, optionally, `y` as numpy.savez writes them: classes [count], or targets, which have several
+ * numbers a sample or are not whole.
+ */
 export async function readNpz(path: string): Promise<Stored> {
   const invalid = (why: string) =>
     new EspalierError('DATA_INVALID', `'${path}' is not an npz file with an array 'x': ${why}`)
@@ -22,9 +25,23 @@ export async function readNpz(path: string): Promise<Stored> {
   const count = x.dims[0]
   if (!files['y.npy']) return { count, dims: x.dims.slice(1), values: x.values }
   const y = parseNpy(files['y.npy'], (why) => invalid(`y ${why}`))
-  if (y.values.length !== count || y.dims[0] !== count)
-    throw invalid(`y is [${y.dims}] and x has ${count} samples; one label a sample is needed`)
+  if (y.dims[0] !== count)
+    throw invalid(`y is [${y.dims}] and x has ${count} samples; labels or targets are needed for each sample`)
+  if (isTargets(y))
+    return { count, dims: x.dims.slice(1), values: x.values, targets: targetsFrom(y.values, path) }
   return { count, dims: x.dims.slice(1), values: x.values, labels: labelsFrom(y.values, path) }
+}
+
+const isTargets = ({ dims, values, type }: ReturnType<typeof parseNpy>) =>
+  values.length !== dims[0] || (type.startsWith('f') && !values.every(Number.isInteger))
+
+function targetsFrom(values: Float32Array | Uint8Array, path: string): Float32Array {
+  const wrong = values.findIndex((v) => !Number.isFinite(v))
+  if (wrong < 0) return Float32Array.from(values)
+  throw new EspalierError(
+    'DATA_INVALID',
+    `target ${wrong} of '${path}' is ${values[wrong]}; targets are numbers`,
+  )
 }
 
 function unzip(bytes: Uint8Array, path: string, invalid: (why: string) => EspalierError) {
@@ -66,5 +83,5 @@ function parseNpy(bytes: Uint8Array, invalid: (why: string) => EspalierError) {
   const wanted = dims.reduce((n, d) => n * d, elementSize(type))
   const data = bytes.subarray(from + length)
   if (data.length !== wanted) throw invalid(`declares [${dims}], ${wanted} bytes, and carries ${data.length}`)
-  return { dims, values: decode(data, type, order !== '>') }
+  return { dims, type, values: decode(data, type, order !== '>') }
 }

@@ -8,6 +8,8 @@ export interface Stored {
   readonly dims: readonly number[]
   readonly values: Float32Array | Uint8Array
   readonly labels?: Int32Array
+  /** As many numbers a sample as it takes, where it is no class that is wanted. */
+  readonly targets?: Float32Array
   readonly classNames?: readonly string[]
 }
 

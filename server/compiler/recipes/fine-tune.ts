@@ -53,6 +53,6 @@ export async function isBetter(
 
 /** Unlabelled samples take the teacher's answers for labels. */
 async function labelled(data: Dataset, teacher: Graph, signal?: AbortSignal): Promise<Dataset> {
-  if (data.labels) return data
+  if (data.labels || data.targets) return data
   return { ...data, labels: (await evaluate(teacher, data, { signal })).predictions }
 }

@@ -23,6 +23,8 @@ const Training = Type.Object(
     labelSmoothing: Type.Optional(share),
     average: Type.Optional(Type.Number({ minimum: 0, exclusiveMaximum: 1 })),
     clip: Type.Optional(Type.Number({ minimum: 0 })),
+    colour: Type.Optional(share),
+    mixup: Type.Optional(share),
     shift: Type.Optional(Type.Integer({ minimum: 0 })),
     flip: Type.Optional(Type.Boolean()),
   },

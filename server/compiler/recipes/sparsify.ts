@@ -79,7 +79,7 @@ export async function sparsify(
     )
   const learn = async (start: Graph, how: Pick<TrainOptions, 'sparsity' | 'keepZeros'>) => {
     if (!data) throw new EspalierError('OPTION_INVALID', 'training needs data: give --data')
-    const teacher = data.labels ? undefined : { graph }
+    const teacher = data.labels || data.targets ? undefined : { graph }
     return train(start, data, { teacher, ...training, ...how, epochs, seed }, on, signal)
   }
   if (trainsZeros(options)) {

@@ -8,7 +8,10 @@ export interface Evaluation {
   readonly n: number
   /** The share answered rightly; null without labels. */
   readonly top1: number | null
-  /** Mean cross-entropy in nats; null without labels. */
+  /**
+   * Mean cross-entropy in nats; of data with targets the mean over outputs of the binary cross-entropy where they are 0 and 1,
+   * else of the squared error. null without either.
+   */
   readonly loss: number | null
   readonly seconds: number
   /** The class that was answered, by sample. */
@@ -38,6 +41,7 @@ export async function evaluate(
   const [output] = graph.outputs
   const fixed = input.dims?.[0]
   const step = typeof fixed === 'number' ? fixed : batch
+  const errorOf = targetError(data.targets, graph.producer(output.name)?.op)
   const logProbability = logProbabilityOf(graph.producer(output.name)?.op)
   const predictions = new Int32Array(data.count)
   const counts: { n: number; right: number }[] = []
@@ -57,6 +61,7 @@ export async function evaluate(
         const row = rows(i - from)
         const answer = argMax(row)
         predictions[i] = answer
+        if (data.targets) loss += errorOf(row, data.targets, i)
         if (!data.labels) continue
         const label = data.labels[i]
         counts[label] ??= { n: 0, right: 0 }
@@ -74,7 +79,7 @@ export async function evaluate(
   return {
     n: data.count,
     top1: data.labels ? right / data.count : null,
-    loss: data.labels ? loss / data.count : null,
+    loss: data.labels || data.targets ? loss / data.count : null,
     seconds: (performance.now() - started) / 1000,
     predictions,
     classes: Array.from(counts, (c) => c ?? { n: 0, right: 0 }),
@@ -113,6 +118,22 @@ function argMax(row: Float32Array): number {
   let best = 0
   for (let c = 1; c < row.length; c++) if (row[c] > row[best]) best = c
   return best
+}
+
+/** The error of one row of outputs against its targets. */
+function targetError(targets: Float32Array | undefined, lastOp: string | undefined) {
+  const binary = targets?.every((v) => v === 0 || v === 1)
+  return (row: Float32Array, wanted: Float32Array, sample: number): number => {
+    const at = sample * row.length
+    let sum = 0
+    for (let k = 0; k < row.length; k++) {
+      const t = wanted[at + k]
+      if (!binary) sum += (row[k] - t) ** 2
+      else if (lastOp === 'Sigmoid') sum -= Math.log(Math.max(t ? row[k] : 1 - row[k], 1e-12))
+      else sum += Math.max(row[k], 0) - row[k] * t + Math.log1p(Math.exp(-Math.abs(row[k])))
+    }
+    return sum / row.length
+  }
 }
 
 type LogProbability = (row: Float32Array, label: number) => number

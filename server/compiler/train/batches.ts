@@ -51,6 +51,17 @@ export function randomMove(random: () => number, shift: number, flip: boolean) {
   return { dx: by(), dy: by(), mirror: flip && random() < 0.5 }
 }
 
+/**
+ * Another brightness and contrast of one sample, in place: (x − its mean) · (1 ± strength) + its mean ± strength deviations.
+ */
+export function recoloured(sample: Float32Array, strength: number, random: () => number): void {
+  const mean = sample.reduce((a, b) => a + b, 0) / sample.length
+  const deviation = Math.sqrt(sample.reduce((a, b) => a + (b - mean) ** 2, 0) / sample.length)
+  const contrast = 1 + strength * (2 * random() - 1)
+  const centre = mean + strength * deviation * (2 * random() - 1)
+  for (let i = 0; i < sample.length; i++) sample[i] = (sample[i] - mean) * contrast + centre
+}
+
 /** Target distributions [batch, classes]: one-hot, softened by `smoothing`. */
 export function writeTargets(
   target: Float32Array,

@@ -2,6 +2,7 @@ export { curvatures } from './curvature.js'
 export { freshWeights } from './fresh.js'
 export { gradientBatches } from './gradient-batches.js'
 export type {
+  LossName,
   OptimizerName,
   Samples,
   ScheduleName,
@@ -10,7 +11,7 @@ export type {
   TrainProgress,
   TrainResult,
 } from './options.js'
-export { optimizerNames, scheduleNames } from './options.js'
+export { lossNameOf, lossNames, optimizerNames, scheduleNames } from './options.js'
 export { withConstants } from './parameters.js'
 export {
   keepLargest,

@@ -1,16 +1,15 @@
 import { EspalierError } from '@espalier/shared'
 import * as ort from 'onnxruntime-node'
-import { random, sampleSize, shuffled } from '../data/index.js'
 import { elementCount, type Graph, type Tensor } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
-import { randomMove, sampleWriter, writeTargets } from './batches.js'
 import { diverged } from './diverged.js'
-import { drawNoise } from './dropout.js'
+import { Feeder } from './feeder.js'
 import { frozenWeights } from './frozen.js'
 import { learningOf } from './learning.js'
-import { classification, TARGETS, TEACHER_LOGITS } from './loss.js'
+import { classification, eachOutput, TARGETS, TEACHER_LOGITS } from './loss.js'
 import { MovingAverage } from './moving-average.js'
 import {
+  lossNameOf,
   peakOf,
   requireSense,
   type Samples,
@@ -68,15 +67,17 @@ export async function trainHere(
   options: TrainOptions,
   hooks: LoopHooks,
 ): Promise<Loop> {
-  const { epochs = 1, teacher, labelSmoothing = 0, shift = 0, flip = false, seed = 0 } = options
+  const { epochs = 1, teacher } = options
+  const kind = options.loss ?? lossNameOf(data)
   requireSense(options)
   const batch = Math.min(options.batch ?? 64, data.count)
-  const share = !teacher ? 0 : data.labels ? (teacher.share ?? 0.7) : 1
+  const share = !teacher ? 0 : data.labels || data.targets ? (teacher.share ?? 0.7) : 1
+  const terms = { teacherShare: share, temperature: teacher?.temperature ?? 4 }
   const frozen = frozenWeights(graph, options.freeze ?? [])
   const tg = await trainingGraph(graph, {
     shapes: batchOf(graph, batch, data.dims),
     batchNorm: options.batchNorm ?? 'batch',
-    loss: classification({ teacherShare: share, temperature: teacher?.temperature ?? 4 }),
+    loss: kind === 'cross-entropy' ? classification(terms) : eachOutput(kind, terms),
     frozen: (name) => frozen.has(name),
     dropout: options.dropout ?? true,
   })
@@ -84,7 +85,8 @@ export async function trainHere(
   const [{ logits, dims }] = tg.outputs.values()
   const classes = elementCount(dims) / batch
   requireLabels(data, classes, share < 1)
-  const perEpoch = Math.floor(data.count / batch)
+  const feeder = new Feeder(data, options, batch, classes, tg.noise)
+  const { perEpoch } = feeder
   const steps = Math.min(epochs * perEpoch, options.maxSteps ?? Number.POSITIVE_INFINITY)
   const weights = new Weights(graph, tg)
   const { names, values } = weights
@@ -94,16 +96,14 @@ export async function trainHere(
   const learning = learningOf(weights, sparse, options, steps)
   const average = options.average ? new MovingAverage(values, options.average) : undefined
   const stopping = options.stopping && new Stopping(graph, weights, options.stopping, resume?.stopping)
-  const size = sampleSize(data)
-  const x = new Float32Array(batch * size)
-  const targets = new Float32Array(batch * classes)
-  feeds[input] = new ort.Tensor('float32', x, [batch, ...data.dims])
-  if (share < 1) feeds[TARGETS] = new ort.Tensor('float32', targets, [batch, classes])
-  const noise = tg.noise.map((n) => ({ ...n, data: new Float32Array(elementCount(n.dims)) }))
-  for (const { name, data, dims } of noise) feeds[name] = new ort.Tensor('float32', data, [...dims])
-  const write = sampleWriter(data)
+  feeds[input] = new ort.Tensor('float32', feeder.x, [batch, ...data.dims])
+  if (share < 1) feeds[TARGETS] = new ort.Tensor('float32', feeder.targets, [batch, classes])
+  for (const { noise, data } of feeder.noise)
+    feeds[noise.name] = new ort.Tensor('float32', data, [...noise.dims])
   const session = await openSession(tg.graph)
-  const guide = teacher && share > 0 ? await teacherOf(teacher.graph, batch, data.dims, classes) : undefined
+  const of = kind === 'mse' ? 'value' : 'logits'
+  const guide =
+    teacher && share > 0 ? await teacherOf(teacher.graph, batch, data.dims, classes, of) : undefined
 
   const losses = [...(resume?.losses ?? [])]
   const rights = [...(resume?.rights ?? [])]
@@ -118,7 +118,6 @@ export async function trainHere(
   const last = Math.min(steps, options.until ?? steps)
   const started = performance.now()
   const secondsSoFar = () => (resume?.seconds ?? 0) + (performance.now() - started) / 1000
-  let order: Uint32Array = new Uint32Array()
   let told = performance.now()
   let toldStep = first
   let ended = stopping?.ended ?? false
@@ -138,12 +137,7 @@ export async function trainHere(
         seconds: secondsSoFar(),
       }))
       const epoch = Math.floor(step / perEpoch)
-      if (step === first || step % perEpoch === 0) order = shuffled(data.count, seed * 7919 + epoch)
-      const indices = order.subarray((step % perEpoch) * batch, (step % perEpoch) * batch + batch)
-      const draw = random(seed * 104729 + step)
-      for (let i = 0; i < batch; i++) write(indices[i], x, i * size, randomMove(draw, shift, flip))
-      for (const n of noise) drawNoise(n, n.data, draw)
-      if (data.labels) writeTargets(targets, data.labels, indices, classes, labelSmoothing)
+      const indices = feeder.write(step)
       if (guide)
         feeds[TEACHER_LOGITS] = new ort.Tensor('float32', await guide(feeds[input]), [batch, classes])
       sparse.before(step)
@@ -207,7 +201,7 @@ export async function trainHere(
 const mean = (list: readonly number[]) => list.reduce((a, b) => a + b, 0) / list.length
 
 function requireLabels(data: Samples, classes: number, needed: boolean): void {
-  if (!data.labels && needed)
+  if (!data.labels && !data.targets && needed)
     throw new EspalierError(
       'DATA_UNLABELLED',
       'the data have no labels; give labelled data, or a --teacher to learn from',

@@ -35,6 +35,38 @@ export const TARGETS = 'espalier.targets'
 export const TEACHER_LOGITS = 'espalier.teacher'
 
 /**
+ * The mean over batch and outputs of an error of each output alone, (1 − s) of it against targets and s against a teacher's:
+ * `mse`, (y − t)², or `bce`, the binary cross-entropy of sigmoid(z).
+ * @throws MODEL_UNSUPPORTED for a network with several outputs
+ */
+export const eachOutput =
+  (kind: 'bce' | 'mse', { teacherShare: share }: Pick<LossTerms, 'teacherShare'>): LossOf =>
+  ({ g, outputs, input }) => {
+    const [{ logits, value, dims }] = outputs.values()
+    if (outputs.size !== 1)
+      throw new EspalierError(
+        'MODEL_UNSUPPORTED',
+        `training on targets needs a network with one output; this one has ${outputs.size}`,
+      )
+    const [batch] = dims
+    const count = elementCount(dims) / batch
+    const y = g.reshape(kind === 'bce' ? logits : value, [batch, count])
+    const mean = (total: string, by: number) => g.scale(g.sum(total, [0, 1]), by / (batch * count))
+    const error = (wanted: string) => {
+      if (kind === 'bce') return g.sub(g.op('Softplus', [y]), g.mul(y, wanted))
+      const gap = g.sub(y, wanted)
+      return g.mul(gap, gap)
+    }
+    const parts: string[] = []
+    if (share < 1) parts.push(mean(error(input(TARGETS, 'float32', [batch, count])), 1 - share))
+    if (share > 0) {
+      const given = input(TEACHER_LOGITS, 'float32', [batch, count])
+      parts.push(mean(error(kind === 'bce' ? g.op('Sigmoid', [given]) : given), share))
+    }
+    return parts.length === 1 ? parts[0] : g.add(parts[0], parts[1])
+  }
+
+/**
  * (1 − s) · cross-entropy(targets, softmax(z)) + s · T² · KL(softmax(t / T) ‖ softmax(z / T)), the mean over the batch,
  * the mix of Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2;
  * T² keeps the two gradients of one size. The network has one output [batch, classes].

@@ -11,6 +11,15 @@ export const optimizerNames = ['adam', 'adamw', 'sgd'] as const
 export type ScheduleName = (typeof scheduleNames)[number]
 export const scheduleNames = ['constant', 'step', 'cosine', 'one-cycle'] as const
 
+export type LossName = (typeof lossNames)[number]
+export const lossNames = ['cross-entropy', 'bce', 'mse'] as const
+
+/** See `TrainOptions.loss`. */
+export function lossNameOf(data: Pick<Samples, 'labels' | 'targets'>): LossName {
+  if (data.labels || !data.targets) return 'cross-entropy'
+  return data.targets.every((v) => v === 0 || v === 1) ? 'bce' : 'mse'
+}
+
 export interface TrainOptions {
   /** Passes over the data; 1 by default. */
   readonly epochs?: number
@@ -63,6 +72,11 @@ export interface TrainOptions {
   }
   /** Largest Euclidean norm of all gradients together; 0 switches clipping off; 5 by default. */
   readonly clip?: number
+  /**
+   * What the outputs are compared with their targets by. `cross-entropy` where data have labels; else `bce`, the binary
+   * cross-entropy of each output, where targets are 0 and 1, and `mse`, the mean squared error, where they are other numbers.
+   */
+  readonly loss?: LossName
   /** Softens the labels: each class gets this share divided by the number of classes; 0 by default. */
   readonly labelSmoothing?: number
   /** Distillation (Hinton et al. 2015): the teacher sees what the student sees. */
@@ -81,10 +95,19 @@ export interface TrainOptions {
   readonly shift?: number
   /** Random mirroring left to right; false by default. */
   readonly flip?: boolean
+  /** Random brightness and contrast of each image, by up to this share; 0 by default. */
+  readonly colour?: number
+  /**
+   * Mixes each sample, and what is wanted for it, with another (Zhang et al. 2018, "mixup"): the α of the distribution
+   * Beta(α, α) of its share, up to 1; 0 by default.
+   */
+  readonly mixup?: number
   /** Same seed, same options, same data → same weights. 0 by default. */
   readonly seed?: number
-  /** File that a run writes about every 30 seconds and takes up again if it fits; removed when the run ends. */
+  /** File that a run writes and takes up again if it fits; removed when the run ends. */
   readonly checkpoint?: string
+  /** Seconds between two checkpoints; 30 by default. */
+  readonly checkpointSeconds?: number
 }
 
 export interface TrainProgress {
@@ -126,7 +149,14 @@ export interface TrainResult {
 export const peakOf = ({ lr, optimizer }: TrainOptions): number => lr ?? (optimizer === 'sgd' ? 0.01 : 1e-3)
 
 /** @throws OPTION_INVALID for options that train nothing or cannot hold together */
-export function requireSense({ epochs = 1, batch = 64, average = 0, stopping, ...more }: TrainOptions): void {
+export function requireSense({
+  epochs = 1,
+  batch = 64,
+  average = 0,
+  stopping,
+  mixup = 0,
+  ...more
+}: TrainOptions): void {
   const wrong =
     epochs < 1 || batch < 1
       ? `${epochs} epochs in batches of ${batch} train nothing; both must be at least 1`
@@ -134,8 +164,10 @@ export function requireSense({ epochs = 1, batch = 64, average = 0, stopping, ..
         ? `an average that keeps ${average} of itself is none; give a share below 1, for example 0.999`
         : stopping && stopping.patience < 1
           ? `a patience of ${stopping.patience} epochs would end every run after one; give at least 1`
-          : more.sparsity && more.keepZeros
-            ? 'zeros are either kept or made: give one of keepZeros and sparsity'
-            : undefined
+          : !(mixup >= 0 && mixup <= 1)
+            ? `mixup takes an α from 0 to 1, not ${mixup}`
+            : more.sparsity && more.keepZeros
+              ? 'zeros are either kept or made: give one of keepZeros and sparsity'
+              : undefined
   if (wrong) throw new EspalierError('OPTION_INVALID', wrong)
 }

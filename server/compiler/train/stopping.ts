@@ -26,7 +26,7 @@ export class Stopping {
     options: NonNullable<TrainOptions['stopping']>,
     resume?: { readonly best?: Best; readonly losses: readonly number[] },
   ) {
-    if (!options.data.labels)
+    if (!options.data.labels && !options.data.targets)
       throw new EspalierError(
         'DATA_UNLABELLED',
         'stopping early needs the loss, and so labels, of the data held out',

@@ -7,12 +7,19 @@ import { batchOf, prepare } from './prepare.js'
 import { sizesOf } from './shapes.js'
 
 /**
- * A network that answers batches: the function gives its logits, [batch, classes], for a batch of inputs.
+ * A network that answers batches: the function gives its logits (or what it gives under a final activation), [batch,
+ * classes], for a batch of inputs.
  * @throws MODEL_UNSUPPORTED if it tells another number of classes apart
  */
-export async function teacherOf(graph: Graph, batch: number, sample: readonly number[], classes: number) {
+export async function teacherOf(
+  graph: Graph,
+  batch: number,
+  sample: readonly number[],
+  classes: number,
+  of: 'logits' | 'value' = 'logits',
+) {
   const prepared = prepare(graph, batchOf(graph, batch, sample))
-  const [{ logits }] = outputsOf(graph, await sizesOf(prepared)).values()
+  const [{ [of]: logits }] = outputsOf(graph, await sizesOf(prepared)).values()
   const session = await openSession(
     prepared.with({ outputs: [{ name: logits, dtype: 'float32', dims: null }] }),
   )

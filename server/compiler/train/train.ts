@@ -83,10 +83,11 @@ export async function train(
 }
 
 /** What training needs of data, and nothing that cannot be sent to a process. */
-const plain = ({ count, dims, values, labels, preprocess }: Samples): Samples => ({
+const plain = ({ count, dims, values, labels, targets, preprocess }: Samples): Samples => ({
   count,
   dims,
   values,
   labels,
+  targets,
   preprocess,
 })

@@ -5,7 +5,7 @@ import { type TrainState, trainHere } from './loop.js'
 import type { Reply, Request } from './protocol.js'
 
 /** The training process: started by `train`, it works on one job and ends with its parent. */
-const CHECKPOINT_MS = 30_000
+const CHECKPOINT_SECONDS = 30
 
 const send = (reply: Reply) =>
   new Promise<void>((resolve, reject) =>
@@ -16,13 +16,13 @@ let stopped = false
 
 async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
   const { model, teacher, data, options } = job
-  const { checkpoint } = options
+  const { checkpoint, checkpointSeconds = CHECKPOINT_SECONDS, ...rest } = options
   const { stopping } = options
   const key = runKey(
     model,
     teacher ?? '',
-    JSON.stringify({ ...options, checkpoint: undefined, stopping: stopping?.patience }),
-    ...[data, stopping?.data].flatMap((d) => [bytesOf(d?.values), bytesOf(d?.labels)]),
+    JSON.stringify({ ...rest, stopping: stopping?.patience }),
+    ...[data, stopping?.data].flatMap((d) => [bytesOf(d?.values), bytesOf(d?.labels), bytesOf(d?.targets)]),
   )
   let saved = performance.now()
   const { constants, history } = await trainHere(
@@ -33,7 +33,7 @@ async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
       on: (progress) => void send({ progress }),
       resume: checkpoint ? loadCheckpoint(checkpoint, key) : undefined,
       between(state: () => TrainState) {
-        const due = performance.now() - saved > CHECKPOINT_MS
+        const due = performance.now() - saved > 1000 * checkpointSeconds
         if (checkpoint && (due || stopped)) {
           const now = state()
           // What is no number is no state to go on from: the checkpoint before stays.

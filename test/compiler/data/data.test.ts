@@ -96,7 +96,19 @@ t.test('npz files hold floats or integers, with labels or without', async (t) =>
     }),
     'bad-y.npz': zipSync({
       'x.npy': npy('<f8', [2, 2], x),
+      'y.npy': npy('<i8', [2], BigInt64Array.from([1n, -1n])),
+    }),
+    'numbers.npz': zipSync({
+      'x.npy': npy('<f8', [2, 2], x),
       'y.npy': npy('<f8', [2], Float64Array.from([1, 0.5])),
+    }),
+    'several.npz': zipSync({
+      'x.npy': npy('<f8', [2, 2], x),
+      'y.npy': npy('<i8', [2, 2], BigInt64Array.from([1n, 0n, 1n, 1n])),
+    }),
+    'nan-y.npz': zipSync({
+      'x.npy': npy('<f8', [2, 2], x),
+      'y.npy': npy('<f8', [2, 2], Float64Array.from([0, 1, 2, Number.NaN])),
     }),
     'fortran.npz': zipSync({ 'x.npy': npy('<f8', [2, 2], x, "'fortran_order': True") }),
     'object.npz': zipSync({ 'x.npy': npy('|O', [2, 2], x) }),
@@ -108,6 +120,20 @@ t.test('npz files hold floats or integers, with labels or without', async (t) =>
   const data = await loadDataset(net, `npz:${join(dir, 'xy.npz')}`)
   t.same([...batchOf(data, 0, 2)], [...x])
   t.same([...data.labels!], [1, 0])
+  const one = flatNetwork(['n', 2], 1)
+  const numbers = await loadDataset(one, `npz:${join(dir, 'numbers.npz')}#skip=1`)
+  t.same([...(numbers.targets ?? [])], [0.5], 'what is not whole is a target')
+  t.equal(numbers.labels, undefined)
+  const several = await loadDataset(net, `npz:${join(dir, 'several.npz')}`)
+  t.same([...(several.targets ?? [])], [1, 0, 1, 1], 'and so are several numbers a sample')
+  await t.rejects(loadDataset(net, `npz:${join(dir, 'numbers.npz')}`), {
+    code: 'DATA_SHAPE_MISMATCH',
+    message: /1 targets a sample, but the network gives 2/,
+  })
+  await t.rejects(loadDataset(net, `npz:${join(dir, 'nan-y.npz')}`), {
+    code: 'DATA_INVALID',
+    message: /target 3/,
+  })
   await t.rejects(loadDataset(net, `npz:${join(dir, 'bad-y.npz')}`), { code: 'DATA_LABELS_INVALID' })
   for (const name of ['fortran', 'object', 'short', 'no-x', 'no'])
     await t.rejects(loadDataset(net, `npz:${join(dir, `${name}.npz`)}`), { code: 'DATA_INVALID' }, name)
