@@ -6,6 +6,7 @@ export { type Coupling, couple, type Group, type Slice, type Unit, type Whole } 
 export { type Explanation, explain, type GroupExplained, type Undescribed } from './explain.js'
 export type { BlockExplained } from './explain-blocks.js'
 export { freedByBlock, freedByUnit } from './freed.js'
+export { type KnownSizes, knownSizes } from './known-sizes.js'
 export { type LayerAxes, layerAxes } from './layers.js'
 export { type Buffer, buffersOf, liveBytes, peakActivationBytes } from './liveness.js'
 export {
@@ -24,4 +25,5 @@ export { type IndexPick, indexPicks } from './moves.js'
 export { type Reach, reachOf } from './reach.js'
 export { realOf, zeroOf } from './real.js'
 export { captureShapes, constants, type InputShapes, type Shapes, sampleInput, xorshift } from './shapes.js'
+export { numberOf, type Size } from './size.js'
 export { type GroupKind, type GroupWords, wordsOf } from './words.js'

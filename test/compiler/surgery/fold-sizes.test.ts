@@ -42,11 +42,35 @@ t.test('sizes that cannot change become constants, and what counted them follows
   t.ok(varies)
 })
 
-t.test(
-  'with a dynamic dimension nothing is folded, and what computes with sizes is left whole',
-  async (t) => {
-    const graph = traced('n')
-    t.equal(foldSizes(graph, await captureShapes(graph)), graph)
-    t.same((await prunable(graph)).coupling.groups, [])
-  },
-)
+t.test('with a dynamic batch its size is still computed, and all others become constants', async (t) => {
+  const graph = traced('n')
+  const folded = foldSizes(graph, await captureShapes(graph))
+  const left = folded.nodes.filter((n) => ['Shape', 'Gather', 'Concat', 'Div'].includes(n.op))
+  t.same(
+    left.map((n) => n.op),
+    ['Shape', 'Gather', 'Concat', 'Div'],
+    'the batch, into the sizes of the view; and the scores by the root',
+  )
+  const subject = await prunable(graph)
+  t.same(
+    subject.coupling.groups.map((g) => g.units.length),
+    [4],
+  )
+  const removed = keepShare(subject.coupling, criteria.random(subject.coupling, { seed: 1 }), { share: 0.5 })
+  t.ok((await agreementOf(subject, removed)).gap <= 1)
+})
+
+t.test('a width that depends on a dynamic dimension is left whole where it is computed with', async (t) => {
+  const graph = traced('n')
+  const open = graph.with({ inputs: [{ name: 'x', dtype: 'float32', dims: ['n', 'm', 6] }] })
+  const n = new Net('by length')
+  const x = n.op('MatMul', [n.input('x', ['n', 'm', 6]), n.weight([6, 12])])
+  const length = n.op('Gather', [n.op('Shape', [x]), n.int(1)])
+  const scaled = n.op('Div', [x, n.op('Sqrt', [n.op('Cast', [length], { to: 1 })])])
+  const counted = n.build(scaled)
+  t.equal(foldSizes(counted, await captureShapes(counted)), counted, 'a length is no constant')
+  t.same(
+    (await prunable(open)).coupling.groups.map((g) => g.units.length),
+    [4],
+  )
+})
