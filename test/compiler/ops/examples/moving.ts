@@ -185,10 +185,17 @@ export const moving: Examples = {
     }),
   ],
   Shape: [
+    // A size that is the same in every run is a number: the root stays that of all channels.
+    through((n, h) => {
+      const count = n.op('Cast', [n.op('Gather', [n.op('Shape', [h]), n.ints([1])])], { to: 1 })
+      return n.op('Div', [h, n.op('Sqrt', [count])])
+    }),
+    // Counted together with the batch, it is not.
     through(
       (n, h) => {
-        const count = n.op('Cast', [n.op('Gather', [n.op('Shape', [h]), n.ints([1])])], { to: 1 })
-        return n.op('Div', [h, n.op('Sqrt', [count])])
+        const counts = n.op('Slice', [n.op('Shape', [h]), n.ints([0]), n.ints([2])])
+        const both = n.op('ReduceProd', [counts], { axes: [0], keepdims: 0 })
+        return n.op('Div', [h, n.op('Cast', [both], { to: 1 })])
       },
       { open: false },
     ),
