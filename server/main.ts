@@ -101,7 +101,19 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     const app = await buildApp({
       parts: {
-        ...{ db, models, datasets, variants, compilations, artifacts, events, fleet, boards, heartbeatMs },
+        ...{
+          db,
+          key,
+          models,
+          datasets,
+          variants,
+          compilations,
+          artifacts,
+          events,
+          fleet,
+          boards,
+          heartbeatMs,
+        },
         admission: fleet.admission,
         telemetry: new Telemetry(db),
         metrics: metricsOf(db),

@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto'
+import { createHash, type KeyObject } from 'node:crypto'
 import { EspalierError } from '@espalier/shared'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Database } from '../store/index.js'
+import { seal, unseal } from './seal.js'
 
 export interface IdempotencyPart {
   readonly db: Database
+  /** The service's, under which answers are kept: passwords and enrolment codes are among them. */
+  readonly key: KeyObject
 }
 
 interface Row {
@@ -19,9 +22,9 @@ const keptMs = 24 * 60 * 60 * 1000
 /**
  * Lets a caller repeat an unsafe request safely: with the same `Idempotency-Key` and the same request it gets the
  * first one's answer, and nothing is done twice (after draft-ietf-httpapi-idempotency-key-header). An upload is
- * compared by its length. What failed changed nothing and is not kept: the request may be tried again.
+ * compared by its length. Answers are kept sealed. What failed changed nothing and is not kept: the request may be tried again.
  */
-export function idempotency(app: FastifyInstance, { db }: IdempotencyPart): void {
+export function idempotency(app: FastifyInstance, { db, key: service }: IdempotencyPart): void {
   db.prepare('DELETE FROM idempotencyKeys WHERE status IS NULL').run() // their requests ended with the last process
   const claim = db.prepare(
     'INSERT INTO idempotencyKeys (key, request, createdAt) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
@@ -41,13 +44,14 @@ export function idempotency(app: FastifyInstance, { db }: IdempotencyPart): void
       claimed.set(request, key)
       return
     }
-    return replay(reply, find.get(key), key, print)
+    return replay(reply, find.get(key), key, print, (kept) => unseal(service, key, kept))
   })
 
   app.addHook('onSend', async (request, reply, payload) => {
     const key = claimed.get(request)
     if (key === undefined) return payload
-    if (reply.statusCode < 400 && typeof payload === 'string') settle.run(reply.statusCode, payload, key)
+    if (reply.statusCode < 400 && typeof payload === 'string')
+      settle.run(reply.statusCode, seal(service, key, payload), key)
     else release.run(key)
     return payload
   })
@@ -67,7 +71,13 @@ function fingerprint({ method, url, headers, body }: FastifyRequest): string {
   return createHash('sha256').update([method, url, content].join('\n')).digest('hex')
 }
 
-function replay(reply: FastifyReply, row: Row | undefined, key: string, print: string): FastifyReply {
+function replay(
+  reply: FastifyReply,
+  row: Row | undefined,
+  key: string,
+  print: string,
+  open: (kept: string) => string | undefined,
+): FastifyReply {
   if (row && row.request !== print) {
     throw new EspalierError(
       'IDEMPOTENCY_KEY_REUSED',
@@ -80,10 +90,17 @@ function replay(reply: FastifyReply, row: Row | undefined, key: string, print: s
       `the first request with Idempotency-Key '${key}' is still being answered; try again in a moment`,
     )
   }
+  const body = row.body === null ? null : open(row.body)
+  if (body === undefined) {
+    throw new EspalierError(
+      'IDEMPOTENCY_KEY_REUSED',
+      `Idempotency-Key '${key}' was answered before this service had its present key, and the answer can no longer be read; use a new one`,
+    )
+  }
   return reply
     .code(row.status)
     .type('application/json; charset=utf-8')
     .header('idempotency-replayed', 'true')
     .serializer((text: string) => text)
-    .send(row.body)
+    .send(body)
 }

@@ -7,6 +7,7 @@ import { fleet } from './011-fleet.js'
 import { telemetry } from './012-telemetry.js'
 import { enrolment } from './013-enrolment.js'
 import { drawings } from './014-drawings.js'
+import { sealedAnswers } from './015-sealed-answers.js'
 
 /** Every step, in rising order. */
 export const migrations: readonly Migration[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   telemetry,
   enrolment,
   drawings,
+  sealedAnswers,
 ]
