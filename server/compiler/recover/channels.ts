@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Matrix } from 'ml-matrix'
 import type { Coupling } from '../analysis/index.js'
 import { type Dataset, random } from '../data/index.js'
 import { elementCount, type Graph } from '../graph/index.js'
 import { affineOf } from './affine.js'
-import { emptyGram, type Gram, momentsOf, openAdder } from './gram.js'
+import { addRows, emptyGram, type Gram, momentsOf } from './gram.js'
 import { type Mixer, mixersOf, unknownsOf } from './mixer.js'
 import { spread } from './observe.js'
 import { openPart } from './part.js'
+import { openProducts } from './products.js'
 import { padsZeros, readerOf } from './reader.js'
 import { ROWS_PER_UNKNOWN } from './refit.js'
 import { batchesOf } from './samples.js'
@@ -17,8 +17,8 @@ import { columnsByUnit, type Tie, tied, tiedKernel } from './tie.js'
 export interface Channels {
   readonly mixer: Mixer
   readonly tie: Tie
-  /** Covariance of the channels, or their second moments where no bias can take up a mean. */
-  readonly moments: Matrix
+  /** Covariance of the channels, or their second moments where no bias can take up a mean: [channels, channels]. */
+  readonly moments: Float64Array
   /** ΣᵗWᵀW over taps and outputs, [channels, channels], row-major. */
   readonly weights: Float64Array
 }
@@ -51,7 +51,7 @@ export async function channelsOf(
   })
   const sizeOf = (m: Mixer) => elementCount(coupling.shapes.dims.get(m.input) ?? [])
   const next = random(seed)
-  const adder = await openAdder()
+  const products = await openProducts()
   try {
     for (const part of parts(subjects, ({ mixer }) => sizeOf(mixer))) {
       const session = await openPart(
@@ -84,7 +84,7 @@ export async function channelsOf(
                 rows[at + tie.units] = 1
               }
             }
-            await adder.add(gram, rows, new Float64Array(0), positions.length * tie.taps)
+            await addRows(gram, rows, new Float64Array(0), positions.length * tie.taps, products.multiply)
           }
         }
       } finally {
@@ -92,7 +92,7 @@ export async function channelsOf(
       }
     }
   } finally {
-    await adder.release()
+    await products.release()
   }
   return subjects.map(({ mixer, tie, gram, pads }) => ({
     mixer,
@@ -118,7 +118,7 @@ function parts<T>(list: readonly T[], size: (item: T) => number): T[][] {
   return found
 }
 
-const channelMoments = (graph: Graph, mixer: Mixer, gram: Gram, pads: boolean): Matrix =>
+const channelMoments = (graph: Graph, mixer: Mixer, gram: Gram, pads: boolean): Float64Array =>
   momentsOf(gram, 0, 'inputs', affineOf(graph, mixer).shifts && !pads)
 
 function weightsByChannel(graph: Graph, mixer: Mixer, { taps, units, at }: Tie): Float64Array {

@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { random } from '../data/index.js'
-import { type Adder, emptyGram, type Gram } from './gram.js'
+import { addRows, emptyGram, type Gram } from './gram.js'
 import { type Mixer, unknownsOf } from './mixer.js'
+import type { Multiply } from './products.js'
 import { padsZeros, readerOf } from './reader.js'
 import type { Opened } from './replay.js'
 import type { Batches } from './samples.js'
@@ -51,7 +52,7 @@ export async function observe(
   q: Question,
   { dense, pruned }: { readonly dense: Opened; readonly pruned: Opened },
   batches: Batches,
-  add: Adder,
+  multiply: Multiply,
   signal?: AbortSignal,
 ): Promise<Observed> {
   const columns = unknownsOf(q.now)
@@ -100,7 +101,7 @@ export async function observe(
         }
       }
     }
-    await add(rows[held], x, y, n)
+    await addRows(rows[held], x, y, n, multiply)
     if (!q.tie || !tied) continue
     const { taps } = q.tie.now
     const left = new Float64Array(n * taps * channels.now).fill(1)
@@ -112,7 +113,7 @@ export async function observe(
       untie(full, 0, q.tie.before, all, r * taps * channels.before, channels.before)
       untie(x, r * width, q.tie.now, left, r * taps * channels.now, channels.now)
     }
-    await add(tied[held], left, all, n * taps)
+    await addRows(tied[held], left, all, n * taps, multiply)
   }
   return { rows, tied, pads }
 }

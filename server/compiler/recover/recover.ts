@@ -3,10 +3,10 @@ import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 import { withConstants } from '../train/index.js'
 import { affineOf, withAffine } from './affine.js'
-import { openAdder } from './gram.js'
 import { type Mixer, mixersOf, readingAxis, unknownsOf } from './mixer.js'
 import { type Observed, observe, type Question, wantedBy } from './observe.js'
 import { outputError } from './output-error.js'
+import { openProducts } from './products.js'
 import { MOST_UNKNOWNS, ROWS_PER_UNKNOWN, refit } from './refit.js'
 import { Replay } from './replay.js'
 import { batchesOf } from './samples.js'
@@ -73,7 +73,7 @@ export async function recover(
   const left: { node: string; reason: string }[] = []
   const room = { left: keepBytes }
   const sides = { dense: new Replay(batches, room), pruned: new Replay(batches, room) }
-  const adder = await openAdder()
+  const products = await openProducts()
   let graph = pruned
   try {
     for (const [i, now] of mixers.entries()) {
@@ -85,13 +85,14 @@ export async function recover(
         continue
       }
       const observed = await see({ ...question, seed: seed + i }, questions.slice(i + 1))
-      const result = refit(
+      const result = await refit(
         now,
         affineOf(graph, now),
         affineOf(dense, question.before),
         question.kept,
         question.tie,
         observed,
+        products.multiply,
       )
       const { errorBefore, errorAfter } = result
       const accepted = errorBefore > EXACT ? result.accepted : 0
@@ -99,7 +100,7 @@ export async function recover(
       if (errorBefore > EXACT) graph = withConstants(graph, withAffine(graph, now, result, result.moments))
     }
   } finally {
-    await adder.release()
+    await products.release()
   }
   const errorBefore = await outputError(dense, pruned, batches, signal)
   const errorAfter = await outputError(dense, graph, batches, signal)
@@ -129,7 +130,7 @@ export async function recover(
         after.flatMap((w) => w.pruned),
       )
       try {
-        return await observe(question, { dense: was, pruned: is }, batches, adder.add, signal)
+        return await observe(question, { dense: was, pruned: is }, batches, products.multiply, signal)
       } finally {
         await is.close()
       }

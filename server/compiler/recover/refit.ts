@@ -1,8 +1,8 @@
-import { Matrix } from 'ml-matrix'
 import type { Affine, Moments } from './affine.js'
 import { type Gram, momentsOf } from './gram.js'
 import { type Mixer, unknownsOf } from './mixer.js'
 import type { Observed } from './observe.js'
+import type { Multiply } from './products.js'
 import { solveTikhonov } from './solve.js'
 import type { Tie } from './tie.js'
 
@@ -10,7 +10,7 @@ import type { Tie } from './tie.js'
 export const ROWS_PER_UNKNOWN = 10
 const LEAST_ROWS_PER_UNKNOWN = 1
 /** Ridges where rows are few, as shares of the mean diagonal: what was held out chooses. */
-const CAREFUL = [1e-2, 1e-1, 1]
+const CAREFUL = [1e-2, 1e-1]
 /** Moments of so many unknowns take half a gigabyte; layers with more are compensated channel by channel only. */
 export const MOST_UNKNOWNS = 4096
 
@@ -38,14 +38,15 @@ export interface Refit extends Weights {
  *   with several ridges to choose from.
  * @param dense what the dense mixer computes, for `kept` of its outputs
  */
-export function refit(
+export async function refit(
   now: Mixer,
   left: Affine,
   dense: Affine,
   kept: readonly number[],
   tie: { before: Tie; now: Tie } | undefined,
   { rows, tied, pads }: Observed,
-): Refit {
+  multiply: Multiply,
+): Promise<Refit> {
   const { shifts } = left
   const candidates: Weights[] = [left]
   const add = (weights: Float64Array) => {
@@ -53,14 +54,14 @@ export function refit(
   }
   if (shifts) add(left.rows)
   if (tied && tie && tied.fit.count >= ROWS_PER_UNKNOWN * tie.now.units) {
-    const map = channelMap(tied.fit, shifts && !pads)
+    const map = await channelMap(tied.fit, shifts && !pads, multiply)
     if (map) add(compensated(dense.rows, kept, tie, map))
   }
   const held: Float64Array[] = []
-  const judge = () => {
-    for (const c of candidates.slice(held.length)) held.push(heldErrors(now, c, rows.held))
+  const judge = async () => {
+    for (const c of candidates.slice(held.length)) held.push(await heldErrors(now, c, rows.held, multiply))
   }
-  judge()
+  await judge()
   const columns = unknownsOf(now)
   const evidence = rows.fit.count / (columns + 1)
   if (columns <= MOST_UNKNOWNS && evidence >= LEAST_ROWS_PER_UNKNOWN) {
@@ -68,9 +69,9 @@ export function refit(
     const known = held.map(total)
     const best = candidates[known.indexOf(Math.min(...known))]
     for (const ridge of evidence < ROWS_PER_UNKNOWN ? CAREFUL : [undefined])
-      add(leastSquares(now, best, rows.fit, shifts, ridge))
+      add(await leastSquares(now, best, rows.fit, shifts, multiply, ridge))
   }
-  judge()
+  await judge()
   const choice = Array.from({ length: now.outputs }, (_, o) =>
     held.reduce((best, list, c) => (list[o] < held[best][o] ? c : best), 0),
   )
@@ -86,22 +87,23 @@ export function refit(
     errorBefore: share(held[0]),
     errorAfter: share(choice.map((c, o) => held[c][o])),
     accepted: choice.filter((c) => c > 0).length,
-    moments: outputMoments(now, chosen.rows, [rows.fit, rows.held]),
+    moments: await outputMoments(now, chosen.rows, [rows.fit, rows.held], multiply),
   }
 }
 
-/** B [before, now]: what all dense channels are, as linear maps of those that are left; by means and covariances or, uncentred, by second moments. */
-function channelMap(gram: Gram, centred: boolean): Matrix | undefined {
-  const solved = solveTikhonov(momentsOf(gram, 0, 'inputs', centred), momentsOf(gram, 0, 'targets', centred))
-  return solved?.transpose()
-}
+/**
+ * B [now, before]: what all dense channels are, as linear maps of those that are left; by means and covariances or,
+ * uncentred, by second moments.
+ */
+const channelMap = (gram: Gram, centred: boolean, multiply: Multiply) =>
+  solveTikhonov(momentsOf(gram, 0, 'inputs', centred), momentsOf(gram, 0, 'targets', centred), multiply)
 
 /** W·B at each tap, for the outputs that are kept. */
 function compensated(
   dense: Float64Array,
   kept: readonly number[],
   { before, now }: { before: Tie; now: Tie },
-  map: Matrix,
+  map: Float64Array,
 ): Float64Array {
   const columns = before.units * before.taps
   const width = now.units * now.taps
@@ -111,13 +113,21 @@ function compensated(
       for (let u = 0; u < before.units; u++) {
         const w = dense[from * columns + before.at[t * before.units + u]]
         if (w === 0) continue
-        for (let v = 0; v < now.units; v++) rows[o * width + now.at[t * now.units + v]] += w * map.get(u, v)
+        for (let v = 0; v < now.units; v++)
+          rows[o * width + now.at[t * now.units + v]] += w * map[v * before.units + u]
       }
   return rows
 }
 
 /** W + Δ with (XᵀX + λI)·Δ = Xᵀ(Y − X·W), block by block. */
-function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean, ridge?: number): Float64Array {
+async function leastSquares(
+  now: Mixer,
+  from: Weights,
+  gram: Gram,
+  centred: boolean,
+  multiply: Multiply,
+  ridge?: number,
+): Promise<Float64Array> {
   const columns = unknownsOf(now)
   const each = now.outputs / now.blocks
   const rows = from.rows.slice()
@@ -125,21 +135,21 @@ function leastSquares(now: Mixer, from: Weights, gram: Gram, centred: boolean, r
     const xx = momentsOf(gram, b, 'inputs', centred)
     const xy = momentsOf(gram, b, 'targets', centred)
     const first = b * each * columns
-    const was = new Matrix(each, columns)
-    for (let o = 0; o < each; o++)
-      for (let k = 0; k < columns; k++) was.set(o, k, rows[first + o * columns + k])
-    const residual = xy.sub(xx.mmul(was.transpose()))
-    if (!centred)
-      for (let k = 0; k < columns; k++)
-        for (let o = 0; o < each; o++)
-          residual.set(k, o, residual.get(k, o) - meanOf(gram, b, k) * from.bias[b * each + o])
-    const step = solveTikhonov(xx, residual, ridge)
+    const was = transposed(from.rows.subarray(first, first + each * columns), each, columns)
+    const seen = await multiply(xx, was, { rows: columns, m: columns, n: each })
+    const mean = (k: number, o: number) => (centred ? 0 : meanOf(gram, b, k) * from.bias[b * each + o])
+    const residual = xy.map((y, i) => y - seen[i] - mean(Math.floor(i / each), i % each))
+    const step = await solveTikhonov(xx, residual, multiply, ridge)
     if (!step) continue
     for (let o = 0; o < each; o++)
-      for (let k = 0; k < columns; k++) rows[first + o * columns + k] += step.get(k, o)
+      for (let k = 0; k < columns; k++) rows[first + o * columns + k] += step[k * each + o]
   }
   return rows
 }
+
+/** [n, m] of [m, n]. */
+const transposed = (values: Float64Array, m: number, n: number): Float64Array =>
+  Float64Array.from({ length: values.length }, (_, i) => values[(i % m) * n + Math.floor(i / m)])
 
 const meanOf = ({ xx, width, count }: Gram, block: number, k: number) =>
   xx[((block + 1) * width - 1) * width + k] / count
@@ -157,31 +167,43 @@ function meanBias(now: Mixer, rows: Float64Array, gram: Gram): Float64Array {
 }
 
 /** Mean squared error by output channel: vᵀ·xx·v − 2vᵀ·xy + yy with v = (weights, bias). */
-function heldErrors(now: Mixer, { rows, bias }: Weights, gram: Gram): Float64Array {
+async function heldErrors(
+  now: Mixer,
+  { rows, bias }: Weights,
+  gram: Gram,
+  multiply: Multiply,
+): Promise<Float64Array> {
   const { targets, width, xy, yy, count } = gram
   const columns = unknownsOf(now)
-  const v = new Float64Array(width)
-  return Float64Array.from({ length: now.outputs }, (_, o) => {
-    const block = Math.floor(o / targets)
-    v.set(rows.subarray(o * columns, (o + 1) * columns))
-    v[columns] = bias[o]
-    let error = quadratic(v, gram, block) + yy[o]
-    for (let i = 0; i < width; i++) error -= 2 * v[i] * xy[(block * width + i) * targets + (o % targets)]
+  const sums = await quadratics(rows, bias, gram, multiply)
+  return sums.map((square, o) => {
+    const first = Math.floor(o / targets) * width
+    const at = (i: number) => xy[(first + i) * targets + (o % targets)]
+    let error = square + yy[o] - 2 * bias[o] * at(columns)
+    for (let i = 0; i < columns; i++) error -= 2 * rows[o * columns + i] * at(i)
     return Math.max(0, error) / Math.max(1, count)
   })
 }
 
-/** vᵀ·xx·v. */
-function quadratic(v: Float64Array, { xx, width }: Gram, block: number): number {
-  let total = 0
-  for (let i = 0; i < width; i++) {
-    if (v[i] === 0) continue
-    const row = (block * width + i) * width
-    let inner = (xx[row + i] * v[i]) / 2
-    for (let j = i + 1; j < width; j++) inner += xx[row + j] * v[j]
-    total += 2 * v[i] * inner
+/** vᵀ·xx·v by output channel, with v = (weights, bias). */
+async function quadratics(
+  rows: Float64Array,
+  bias: Float64Array | undefined,
+  { blocks, targets, width, xx }: Gram,
+  multiply: Multiply,
+): Promise<Float64Array> {
+  const columns = width - 1
+  const v = new Float64Array(blocks * width * targets)
+  for (let o = 0; o < blocks * targets; o++) {
+    const first = Math.floor(o / targets) * width
+    for (let i = 0; i < columns; i++) v[(first + i) * targets + (o % targets)] = rows[o * columns + i]
+    v[(first + columns) * targets + (o % targets)] = bias?.[o] ?? 0
   }
-  return total
+  const product = await multiply(xx, v, { blocks, rows: width, m: width, n: targets })
+  const sums = new Float64Array(blocks * targets)
+  for (let i = 0; i < v.length; i++)
+    sums[Math.floor(i / (width * targets)) * targets + (i % targets)] += v[i] * product[i]
+  return sums
 }
 
 /** Variance of the targets on held-out rows, summed over channels. */
@@ -195,19 +217,24 @@ function heldVariance({ blocks, targets, width, xy, yy, count }: Gram): number {
 }
 
 /** Mean and variance of rows · x, by output channel. */
-function outputMoments(now: Mixer, rows: Float64Array, grams: readonly Gram[]): Moments {
+async function outputMoments(
+  now: Mixer,
+  rows: Float64Array,
+  grams: readonly Gram[],
+  multiply: Multiply,
+): Promise<Moments> {
   const columns = unknownsOf(now)
   const mean = new Float64Array(now.outputs)
   const square = new Float64Array(now.outputs)
   const count = grams.reduce((n, g) => n + g.count, 0)
   for (const gram of grams) {
-    const share = gram.count / count
-    const v = new Float64Array(gram.width)
+    if (gram.count === 0) continue
+    const sums = await quadratics(rows, undefined, gram, multiply)
     for (let o = 0; o < now.outputs; o++) {
       const block = Math.floor(o / gram.targets)
-      v.set(rows.subarray(o * columns, (o + 1) * columns))
-      square[o] += quadratic(v, gram, block) / count
-      if (gram.count > 0) for (let k = 0; k < columns; k++) mean[o] += share * v[k] * meanOf(gram, block, k)
+      square[o] += sums[o] / count
+      for (let k = 0; k < columns; k++)
+        mean[o] += (gram.count / count) * rows[o * columns + k] * meanOf(gram, block, k)
     }
   }
   return { mean, variance: square.map((s, o) => Math.max(0, s - mean[o] ** 2)) }

@@ -1,4 +1,4 @@
-import { CholeskyDecomposition, Matrix } from 'ml-matrix'
+import { looped, type Multiply } from './products.js'
 
 /** λ as a share of the mean diagonal, where nothing else is said. */
 const RIDGE = 1e-3
@@ -9,27 +9,77 @@ const ORDER = 3
  * Neubauer 1996, "Regularization of Inverse Problems", section 5.1): X ← X + (A + λI)⁻¹(B − A·X), three times from
  * zero, λ a share of A's mean diagonal, a thousandth by default. Where the data vary little that is as careful as one
  * ridge; where they vary it leaves a billionth.
- * @param a [n, n]
+ * @param a [n, n], row-major
  * @param b [n, m]
  * @returns [n, m], or undefined where A is all zeros or not finite
  */
-export function solveTikhonov(a: Matrix, b: Matrix, share = RIDGE): Matrix | undefined {
-  const ridge = ridgeOf(a, share)
-  if (!ridge) return undefined
-  const x = ridge.solve(b)
-  for (let k = 1; k < ORDER; k++) x.add(ridge.solve(Matrix.sub(b, a.mmul(x))))
+export async function solveTikhonov(
+  a: Float64Array,
+  b: Float64Array,
+  multiply: Multiply,
+  share = RIDGE,
+): Promise<Float64Array | undefined> {
+  const n = Math.sqrt(a.length)
+  const half = inverseFactor(a, share)
+  if (!half) return undefined
+  const ridge = await multiply(half, half, { rows: n, m: n, n })
+  const dims = { rows: n, m: n, n: b.length / n }
+  // Both matrices are their own transposes.
+  const x = await multiply(ridge, b, dims)
+  for (let k = 1; k < ORDER; k++) {
+    const product = await multiply(a, x, dims)
+    const step = await multiply(
+      ridge,
+      product.map((p, i) => b[i] - p),
+      dims,
+    )
+    for (let i = 0; i < x.length; i++) x[i] += step[i]
+  }
   return x
 }
 
-/** (A + λI)⁻¹, for A and λ as above. */
-export const inverseRidge = (a: Matrix): Matrix | undefined => ridgeOf(a, RIDGE)?.solve(Matrix.eye(a.rows))
+/** (A + λI)⁻¹, for A and λ as above: [n, n]. */
+export function inverseRidge(a: Float64Array): Float64Array | undefined {
+  const n = Math.sqrt(a.length)
+  const half = inverseFactor(a, RIDGE)
+  return half && looped(half, half, { rows: n, m: n, n })
+}
 
-function ridgeOf(a: Matrix, share: number): CholeskyDecomposition | undefined {
-  const n = a.rows
-  const lambda = (share * a.trace()) / n
+/** M, lower triangular, with (A + λI)⁻¹ = Mᵀ·M: the inverse of L in Cholesky's decomposition A + λI = L·Lᵀ. */
+function inverseFactor(a: Float64Array, share: number): Float64Array | undefined {
+  const n = Math.sqrt(a.length)
+  let trace = 0
+  for (let i = 0; i < n; i++) trace += a[i * n + i]
+  const lambda = (share * trace) / n
   if (!(lambda > 0) || !Number.isFinite(lambda)) return undefined
-  const sum = a.clone()
-  for (let i = 0; i < n; i++) sum.set(i, i, sum.get(i, i) + lambda)
-  const cholesky = new CholeskyDecomposition(sum)
-  return cholesky.isPositiveDefinite() ? cholesky : undefined
+  const lower = cholesky(a, n, lambda)
+  return lower && inverseOfLower(lower, n)
+}
+
+/** L of A + λI, row by row; undefined where that is not positive definite. */
+function cholesky(a: Float64Array, n: number, lambda: number): Float64Array | undefined {
+  const lower = new Float64Array(n * n)
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j <= i; j++) {
+      let sum = a[i * n + j] + (i === j ? lambda : 0)
+      for (let k = 0; k < j; k++) sum -= lower[i * n + k] * lower[j * n + k]
+      if (i !== j) lower[i * n + j] = sum / lower[j * n + j]
+      else if (sum > 0) lower[i * n + i] = Math.sqrt(sum)
+      else return undefined
+    }
+  return lower
+}
+
+function inverseOfLower(lower: Float64Array, n: number): Float64Array {
+  const inverse = new Float64Array(n * n)
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) {
+      const factor = lower[i * n + k]
+      for (let j = 0; j <= k; j++) inverse[i * n + j] -= factor * inverse[k * n + j]
+    }
+    const pivot = lower[i * n + i]
+    for (let j = 0; j < i; j++) inverse[i * n + j] /= pivot
+    inverse[i * n + i] = 1 / pivot
+  }
+  return inverse
 }

@@ -1,4 +1,3 @@
-import { Matrix } from 'ml-matrix'
 import type { Coupling, Group } from '../analysis/index.js'
 import type { Dataset } from '../data/index.js'
 import { type Channels, channelsOf, inverseRidge, readingAxis } from '../recover/index.js'
@@ -67,9 +66,9 @@ function problemOf(
   const n = tie.units
   const inverse = inverseRidge(moments)
   let energy = 0
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) energy += weights[i * n + j] * moments.get(i, j)
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) energy += weights[i * n + j] * moments[i * n + j]
   if (!inverse || !(energy > 0)) return undefined
-  return { columns, weights: weights.slice(), inverse: Float64Array.from(inverse.to1DArray()), energy, n }
+  return { columns, weights: weights.slice(), inverse, energy, n }
 }
 
 /** The most that removing a unit, or one before it, costs when the cheapest always goes first. */
@@ -95,10 +94,9 @@ function eliminate(count: number, problems: readonly Problem[]): Float64Array {
 function lossOf({ weights, inverse, n }: Problem, block: readonly number[]): number {
   if (block.length === 1) return weights[block[0] * n + block[0]] / inverse[block[0] * n + block[0]]
   if (block.length === 0) return 0
-  // Symmetric to the last bit, as solving asks for.
-  const part = (m: Float64Array) =>
-    new Matrix(block.map((i) => block.map((j) => (m[i * n + j] + m[j * n + i]) / 2)))
-  return inverseRidge(part(inverse))?.mmul(part(weights)).trace() ?? 0
+  const part = (m: Float64Array) => Float64Array.from(block.flatMap((i) => block.map((j) => m[i * n + j])))
+  const own = part(weights)
+  return inverseRidge(part(inverse))?.reduce((trace, v, i) => trace + v * own[i], 0) ?? 0
 }
 
 /**
