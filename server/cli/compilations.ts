@@ -1,7 +1,8 @@
 import { EspalierError } from '@espalier/shared'
-import type { Compilation, NewCompilation, Variant } from '../http/schemas/index.js'
+import type { Compilation, CompilationDetail, NewCompilation, Variant } from '../http/schemas/index.js'
 import { Client, type ServerOptions, serverOptions } from './client.js'
-import { count, type Define, interruption, many, outputOf, share, size } from './command.js'
+import { count, type Define, interruption, many, outputOf, positive, share, size } from './command.js'
+import { frontierTable } from './frontier.js'
 import { facts, type Output, show, table } from './output.js'
 import { variantTable } from './variants.js'
 
@@ -15,6 +16,8 @@ interface CreateOptions extends Options {
   macs?: number[]
   params?: number[]
   artifact?: number[]
+  latency?: number[]
+  profile?: string
   criterion?: string
   epochs?: number
   seed?: number
@@ -59,6 +62,8 @@ export const command: Define = (compilations) => {
       .option('--macs <share>', 'a share of the MACs to keep, 0 to 1; may be repeated', many(share))
       .option('--params <share>', 'a share of the parameters to keep, 0 to 1; may be repeated', many(share))
       .option('--artifact <size>', "bytes that a variant's file may have; may be repeated", many(size))
+      .option('--latency <ms>', 'of the median query, in ms; may be repeated', many(positive))
+      .option('--profile <file>', 'operator times of the device it is for (default: measured by the service)')
       .option('--criterion <name>', 'how units are ranked: l1, l2, bn-gamma, random or taylor')
       .option('--epochs <n>', 'of fine-tuning', count)
       .option('--seed <n>', 'for what is drawn at random', count)
@@ -67,7 +72,7 @@ export const command: Define = (compilations) => {
   ).action(async (model: string, options: CreateOptions) => {
     const out = outputOf(options)
     const client = new Client(options)
-    const created = await client.send<Compilation>('POST', '/v1/compilations', request(model, options))
+    const created = await client.send<Compilation>('POST', '/v1/compilations', await request(model, options))
     if (options.detach) return out.result(created, () => `compilation ${created.id} is ${created.state}`)
     out.log(`compilation ${created.id}`)
     const ended = await follow(client, created.id, out)
@@ -97,16 +102,18 @@ export const command: Define = (compilations) => {
   })
 }
 
-function request(model: string, o: CreateOptions): NewCompilation {
-  if (!o.memory && !o.macs && !o.params && !o.artifact) {
+async function request(model: string, o: CreateOptions): Promise<NewCompilation> {
+  if (!o.memory && !o.macs && !o.params && !o.artifact && !o.latency) {
     throw new EspalierError(
       'OPTION_INVALID',
-      'say what to compile for: --memory, --macs, --params or --artifact',
+      'say what to compile for: --memory, --macs, --params, --artifact or --latency',
     )
   }
   const { version, data, criterion, epochs, seed, board, macs, params } = o
-  const limits = { memoryBytes: o.memory, macs, params, artifactBytes: o.artifact }
-  return { model, version, ...limits, data, eval: o.eval, criterion, epochs, seed, board }
+  const limits = { memoryBytes: o.memory, macs, params, artifactBytes: o.artifact, latencyMs: o.latency }
+  const { readTimes } = await import('../compiler/latency/index.js')
+  const profile = o.profile === undefined ? undefined : await readTimes(o.profile)
+  return { model, version, ...limits, profile, data, eval: o.eval, criterion, epochs, seed, board }
 }
 
 /** Draws progress until the compilation ends. Ctrl-C stops following, not the compilation. */
@@ -154,8 +161,9 @@ const label = ({ stage, variant, message }: Record<string, unknown>, live: boole
 
 async function print(client: Client, compilation: Compilation, out: Output): Promise<void> {
   const variants = await client.all<Variant>('/v1/variants', { compilation: compilation.id })
+  const { frontier } = await client.get<CompilationDetail>(`/v1/compilations/${compilation.id}`)
   const { id, model, version, state, error, dense, startedAt, endedAt } = compilation
-  out.result({ ...compilation, variants }, () => {
+  out.result({ ...compilation, variants, frontier }, () => {
     const said = facts({
       Compilation: id,
       Model: `${model} v${version}`,
@@ -164,6 +172,7 @@ async function print(client: Client, compilation: Compilation, out: Output): Pro
       'Dense top-1': show.percent(dense?.top1),
       Seconds: startedAt && endedAt && ((endedAt - startedAt) / 1000).toFixed(1),
     })
-    return variants.length > 0 ? `${said}\n\n${variantTable(variants)}` : said
+    const parts = [said, ...(variants.length > 0 ? [variantTable(variants)] : [])]
+    return [...parts, ...(frontier ? [frontierTable(frontier)] : [])].join('\n\n')
   })
 }

@@ -1,7 +1,7 @@
 import type { Variant } from '../http/schemas/index.js'
 import { Client, type ServerOptions, serverOptions } from './client.js'
 import { count, type Define, outputOf } from './command.js'
-import { facts, show, table } from './output.js'
+import { boundNames, facts, show, table } from './output.js'
 
 type Options = ServerOptions & { json?: boolean; model?: string; version?: number; compilation?: string }
 
@@ -48,6 +48,7 @@ export const variantTable = (items: readonly Variant[]): string =>
     ['NAME', (v) => v.name],
     ['MODEL', (v) => `${v.model} v${v.version}`],
     ['BUDGET', (v) => show.bytes(v.memoryBudgetBytes)],
+    ['BOUND BY', (v) => v.bound && boundNames[v.bound]],
     ['MEMORY', (v) => show.bytes(v.measuredRamBytes)],
     ['TOP-1', (v) => show.percent(v.top1)],
     ['P50', (v) => show.ms(v.p50Ms)],
@@ -63,12 +64,14 @@ const all = (v: Variant) =>
     Model: `${v.model} v${v.version}`,
     Compilation: v.compilation,
     'Memory budget': show.bytes(v.memoryBudgetBytes),
+    'Bound by': v.bound && boundNames[v.bound],
     'Memory predicted': show.bytes(v.predictedRamBytes),
     'Memory measured': show.bytes(v.measuredRamBytes),
     'Top-1': show.percent(v.top1),
     Examples: v.n,
     Agreement: show.percent(v.agreement),
     'Latency p50': show.ms(v.p50Ms),
+    'Latency expected': show.ms(v.expectedMs),
     MACs: v.macs,
     Parameters: v.params,
     File: show.bytes(v.fileBytes),

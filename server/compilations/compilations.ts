@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import {
@@ -199,9 +199,10 @@ export class Compilations {
     try {
       await rm(out, { recursive: true, force: true })
       await mkdir(out, { recursive: true })
+      const profile = await this.#profile(id, out)
       const result = (await runChild(
         this.#o.worker,
-        this.#job(compilation, out),
+        this.#job(compilation, out, profile),
         { ...this.#o.limits, signal },
         this.#progressOf(id),
       )) as JobResult
@@ -211,14 +212,23 @@ export class Compilations {
     }
   }
 
-  #job({ model, version, request }: Compilation, out: string): Job {
+  /** The file of operator times that came with a request, if they did. */
+  async #profile(id: string, folder: string): Promise<string | undefined> {
+    const times = this.#queue.profile(id)
+    if (times === null) return undefined
+    const file = join(folder, 'profile.json')
+    await writeFile(file, times)
+    return file
+  }
+
+  #job({ model, version, request }: Compilation, out: string, profile: string | undefined): Job {
     const { digest } = this.#o.models.version(model, version)
-    const { memoryBytes, macs, params, artifactBytes, criterion, epochs, seed, board } = request
+    const { memoryBytes, macs, params, artifactBytes, latencyMs, criterion, epochs, seed, board } = request
     return {
       model: this.#o.artifacts.path(digest),
       data: this.#o.datasets.get(request.data).spec,
       eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
-      ...{ memoryBytes, macs, params, artifactBytes, criterion, epochs, seed, out },
+      ...{ memoryBytes, macs, params, artifactBytes, latencyMs, profile, criterion, epochs, seed, out },
       board: board === undefined ? undefined : { name: board, ...this.#o.boards.correction(board) },
     }
   }
@@ -226,7 +236,7 @@ export class Compilations {
   /** Stores the variants' files, then all rows in one transaction. */
   async #keep(
     { id, model, version }: Compilation,
-    { variants, dense, report }: JobResult,
+    { variants, dense, frontier, report }: JobResult,
     signal: AbortSignal,
   ): Promise<void> {
     const before = this.#o.artifacts.path(this.#o.models.version(model, version).digest)
@@ -237,7 +247,7 @@ export class Compilations {
       await staged.keep()
       kept.push({ name, model, version, compilation: id, digest: staged.digest, figures, ports, drawn })
     }
-    this.#o.variants.add(kept, () => this.#queue.end(id, 'done', this.#now(), { dense, report }))
+    this.#o.variants.add(kept, () => this.#queue.end(id, 'done', this.#now(), { dense, frontier, report }))
     this.#announce(id, 'done')
   }
 

@@ -1,3 +1,4 @@
+import type { FrontierPoint } from '../compiler/frontier.js'
 import type { BoardTarget } from '../compiler/limits.js'
 import type { CompilationProgress, VariantFigures, VariantPorts } from '../http/schemas/index.js'
 
@@ -10,6 +11,9 @@ export interface Job {
   readonly macs?: readonly number[]
   readonly params?: readonly number[]
   readonly artifactBytes?: readonly number[]
+  readonly latencyMs?: readonly number[]
+  /** File of operator times that latency is expected by; measured here if limits ask for it and none is given. */
+  readonly profile?: string
   readonly criterion?: string
   readonly epochs?: number
   readonly seed?: number
@@ -37,6 +41,8 @@ export interface JobResult {
     readonly figures: VariantFigures
     readonly ports: VariantPorts
   }[]
+  /** What each budget of memory would buy. */
+  readonly frontier: readonly FrontierPoint[]
   /** For people, in Markdown. */
   readonly report: string
 }

@@ -1,13 +1,15 @@
+import type { FrontierPoint } from '../compiler/frontier.js'
 import type {
   Compilation,
   CompilationDetail,
   CompilationProgress,
+  CompilationRequest,
   CompilationStage,
   CompilationState,
   NewCompilation,
 } from '../http/schemas/index.js'
 import type { Database } from '../store/index.js'
-import type { DenseFigures } from './job.js'
+import type { JobResult } from './job.js'
 
 interface Row {
   readonly id: string
@@ -21,6 +23,11 @@ interface Row {
   readonly createdAt: number
   readonly startedAt: number | null
   readonly endedAt: number | null
+}
+
+interface Details {
+  readonly stages: string
+  readonly frontier: string | null
 }
 
 const columns = 'id, model, version, request, state, progress, error, dense, createdAt, startedAt, endedAt'
@@ -38,8 +45,16 @@ export class Queue {
   detail(id: string): CompilationDetail | undefined {
     const found = this.find(id)
     if (!found) return
-    const stages = this.db.prepare('SELECT stages FROM compilations WHERE id = ?').pluck().get(id) as string
-    return { ...found, stages: JSON.parse(stages) as CompilationStage[] }
+    const { stages, frontier } = this.db
+      .prepare<[string], Pick<Details, 'stages' | 'frontier'>>(
+        'SELECT stages, frontier FROM compilations WHERE id = ?',
+      )
+      .get(id) ?? { stages: '[]', frontier: null }
+    return {
+      ...found,
+      stages: JSON.parse(stages) as CompilationStage[],
+      frontier: frontier === null ? null : (JSON.parse(frontier) as FrontierPoint[]),
+    }
   }
 
   /** Newest first, those before `before`, at most `limit`. */
@@ -52,12 +67,14 @@ export class Queue {
       .map((row) => this.#read(row))
   }
 
-  add(id: string, version: number, request: NewCompilation, at: number): void {
+  /** @param request its profile is kept beside it, and only named in what is read again */
+  add(id: string, version: number, { profile, ...request }: NewCompilation, at: number): void {
+    const asked: CompilationRequest = profile ? { ...request, profile: profile.machine } : request
     this.db
       .prepare(
-        "INSERT INTO compilations (id, model, version, request, state, createdAt) VALUES (?, ?, ?, ?, 'queued', ?)",
+        "INSERT INTO compilations (id, model, version, request, profile, state, createdAt) VALUES (?, ?, ?, ?, ?, 'queued', ?)",
       )
-      .run(id, request.model, version, JSON.stringify(request), at)
+      .run(id, request.model, version, JSON.stringify(asked), profile ? JSON.stringify(profile) : null, at)
   }
 
   /** Takes the oldest that waits and marks it running. */
@@ -93,11 +110,14 @@ export class Queue {
       error,
       dense,
       report,
-    }: { error?: { code: string; message: string }; dense?: DenseFigures; report?: string } = {},
+      frontier,
+    }: { error?: { code: string; message: string } } & Partial<
+      Pick<JobResult, 'dense' | 'report' | 'frontier'>
+    > = {},
   ): void {
     this.db
       .prepare(
-        'UPDATE compilations SET state = ?, endedAt = ?, error = ?, dense = ?, report = ? WHERE id = ?',
+        'UPDATE compilations SET state = ?, endedAt = ?, error = ?, dense = ?, report = ?, frontier = ? WHERE id = ?',
       )
       .run(
         state,
@@ -105,12 +125,18 @@ export class Queue {
         error ? JSON.stringify(error) : null,
         dense ? JSON.stringify(dense) : null,
         report ?? null,
+        frontier ? JSON.stringify(frontier) : null,
         id,
       )
   }
 
   report(id: string): string | null {
     return this.db.prepare('SELECT report FROM compilations WHERE id = ?').pluck().get(id) as string | null
+  }
+
+  /** The operator times that came with the request, as JSON. */
+  profile(id: string): string | null {
+    return this.db.prepare('SELECT profile FROM compilations WHERE id = ?').pluck().get(id) as string | null
   }
 
   /** Ids of those a process that is gone was running. */

@@ -1,9 +1,11 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { MeasuringProcess } from '@espalier/shared/measure/index.js'
 import type { Golden } from '@espalier/shared/messages/index.js'
 import { serve } from '../child/index.js'
 import { limitsHere, type VariantLimits, variantLimits } from '../compiler/limits.js'
 import { readModelFile } from '../compiler/onnx/index.js'
-import { fit, nameOf, type VariantResult } from '../compiler/recipes/index.js'
+import { fit, nameOf, profile, type VariantResult } from '../compiler/recipes/index.js'
 import { measuringChild } from '../compiler/runtime/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
 import { portsOf } from './ports.js'
@@ -16,8 +18,20 @@ serve<Job, JobProgress, JobResult>(async (job, tell, signal) => {
   const { model, out, data, criterion, epochs, seed } = job
   const asked = variantLimits(job)
   const variants = asked.map((limits) => limitsHere(limits, job.board))
-  const options = { model, name: '', out, data, eval: job.eval, variants, criterion, epochs, seed }
-  const { dense, variants: made, report } = await fit(options, tell, signal)
+  const times = job.profile ?? (await measuredProfile(job, variants, tell, signal))
+  const options = {
+    model,
+    name: '',
+    out,
+    data,
+    eval: job.eval,
+    variants,
+    profile: times,
+    criterion,
+    epochs,
+    seed,
+  }
+  const { dense, variants: made, frontier, report } = await fit(options, tell, signal)
   return {
     dense: {
       top1: dense.top1Reference ?? dense.top1,
@@ -27,6 +41,7 @@ serve<Job, JobProgress, JobResult>(async (job, tell, signal) => {
       p50Ms: dense.p50Ms,
     },
     variants: await Promise.all(made.map((v, i) => described(v, asked[i], job))),
+    frontier,
     report,
   }
 })
@@ -40,6 +55,23 @@ async function answersOf(file: string): Promise<Golden> {
   } finally {
     measuring.close()
   }
+}
+
+/** A file of operator times of this machine, where limits on latency want one. */
+async function measuredProfile(
+  { model, out }: Job,
+  variants: readonly VariantLimits[],
+  tell: (progress: JobProgress) => void,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (variants.every((v) => v.latencyMs === undefined)) return undefined
+  const { times } = await profile(await readModelFile(model), {
+    on: (message, done = 0, total = 1) => tell({ stage: 'profile', done, total, message }),
+    signal,
+  })
+  const file = join(out, 'profile.json')
+  await writeFile(file, JSON.stringify(times))
+  return file
 }
 
 async function described(
@@ -65,6 +97,7 @@ async function described(
       n: v.n,
       agreement: v.agreement,
       p50Ms: v.p50Ms,
+      expectedMs: v.expectedMs,
       recipe: board ? `${v.recipe}; memory as ${board.name} is expected to need it` : v.recipe,
     },
   }

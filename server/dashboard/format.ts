@@ -1,4 +1,5 @@
 import { formatBytes } from '@espalier/shared/bytes.js'
+import type { Variant } from '../http/schemas/index.js'
 
 /** Stands where a value is not known. */
 export const none = '–'
@@ -54,6 +55,15 @@ export function span(durationMs: number): string {
   if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`
   return `${Math.round(seconds / 86400)} d`
 }
+
+/** What a limit was on. */
+export const boundNames = {
+  memory: 'memory',
+  artifact: 'artifact',
+  macs: 'MACs',
+  params: 'parameters',
+  latency: 'latency',
+} as const satisfies Record<NonNullable<Variant['bound']>, string>
 
 /** `1 device`, `2 devices`. */
 export const plural = (n: number, noun: string) => `${grouped.format(n)} ${noun}${n === 1 ? '' : 's'}`

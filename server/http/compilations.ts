@@ -8,6 +8,8 @@ export interface CompilationsPart {
 
 const One = Type.Object({ id: Id })
 const tags = ['compilations']
+/** A request may carry a profile: a few thousand operator times. */
+const profileLimit = 16 * 2 ** 20
 
 export const compilations: FastifyPluginAsyncTypebox<CompilationsPart> = async (app, { compilations }) => {
   app.get(
@@ -26,6 +28,7 @@ export const compilations: FastifyPluginAsyncTypebox<CompilationsPart> = async (
   app.post(
     '',
     {
+      bodyLimit: profileLimit,
       schema: {
         tags,
         summary: 'Compile a model version into variants',

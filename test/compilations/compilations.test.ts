@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { openDatabase } from '@espalier/server/store/index.js'
 import { ReportStore } from '@espalier/server/telemetry/index.js'
+import type { OperatorTimes } from '@espalier/shared/measure/index.js'
 import t, { type Test } from 'tap'
 import { reportOf } from '../support/centre.js'
 import { type Answer, call, listen, type Options } from '../support/service.js'
@@ -43,6 +44,39 @@ async function until(url: string, id: unknown, wanted: (body: Answer['body']) =>
 const ended = ({ state }: Answer['body']) => state !== 'queued' && state !== 'running'
 const busy = ({ progress }: Answer['body']) => progress !== null
 const pidOf = ({ progress }: Answer['body']) => Number(/\d+/.exec(JSON.stringify(progress))?.[0])
+
+const times: OperatorTimes = {
+  espalierProfile: 1,
+  machine: 'a board',
+  runtime: 'none',
+  runtimeVersion: '0',
+  threads: 1,
+  queryMs: 0.01,
+  scale: 1,
+  operators: [{ op: 'Relu', kind: '', dims: [[1], [1]], ms: 0.1 }],
+}
+
+t.test("a limit on latency comes with a device's times, of which the answer names the machine", async (t) => {
+  const { url } = await prepared(t)
+  const created = await create(url, { latencyMs: [2.5], profile: times })
+  t.match(created, { status: 202, body: { request: { latencyMs: [2.5], profile: 'a board' } } })
+  const { id } = created.body
+  const done = await until(url, id, ended)
+  t.same(done.frontier, [{ memoryBytes: 4000, saliency: 1, macs: 1, params: 1 }])
+  t.match(await (await fetch(`${url}/v1/compilations/${id}/report`)).text(), /in 2.5 ms on a board/)
+  for (const wrong of [
+    { latencyMs: [0] },
+    { latencyMs: [-1] },
+    { latencyMs: 2 },
+    { latencyMs: [] },
+    { latencyMs: [2], profile: { ...times, espalierProfile: 2 } },
+    { latencyMs: [2], profile: { ...times, scale: 0 } },
+    { latencyMs: [2], profile: 'a board' },
+  ])
+    t.match(await create(url, wrong), { status: 400, body: { code: String } }, JSON.stringify(wrong))
+  const uneven = await create(url, { latencyMs: [1, 2], macs: [0.5, 0.4, 0.3] })
+  t.match(uneven, { status: 422, body: { code: 'OPTION_INVALID' } })
+})
 
 t.test('a compilation makes variants whose bytes can be fetched, and tells its progress', async (t) => {
   const { url, events, folder } = await prepared(t)

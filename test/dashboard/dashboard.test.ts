@@ -279,6 +279,33 @@ t.test(
   },
 )
 
+t.test(
+  'a finished compilation says which limit bound, and what each further MB buys',
+  { skip },
+  async (t) => {
+    const page = await open(t, house.service.url, `/#/compilations/${house.done}`)
+    const table = page.locator('.wide[aria-label="What each further MB buys"]')
+    await table.waitFor()
+    t.same(await table.locator('tbody tr').first().locator('th, td').allTextContents(), [
+      '2 MB',
+      '0.00',
+      '0.00',
+      '0.00',
+      '–',
+    ])
+    t.equal(await table.locator('tbody tr').nth(1).locator('td').last().textContent(), '17.78')
+    const lines = page.locator('polyline.frontier')
+    t.equal(await lines.count(), 2)
+    const corners =
+      (await lines.first().getAttribute('points'))?.split(' ').map((p) => p.split(',').map(Number)) ?? []
+    t.equal(corners.length, 5)
+    for (const [i, [x, y]] of corners.entries())
+      if (i > 0) t.ok(x > corners[i - 1][0] && y < corners[i - 1][1], 'more memory keeps more')
+    t.ok((await page.locator('circle.frontier').count()) > 0, 'variants are where they were measured')
+    t.match(await page.locator('.wide[aria-label="Variants made"] thead').textContent(), /Bound by/)
+  },
+)
+
 t.test('a compilation is followed stage by stage, and stopped', { skip }, async (t) => {
   const { folder, spec } = tinyData(t)
   const worker = new URL('../support/workers/training.mjs', import.meta.url)

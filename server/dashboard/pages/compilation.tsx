@@ -7,10 +7,11 @@ import type {
 } from '../../http/schemas/index.js'
 import { ApiError, post } from '../api.js'
 import { TrainingCurve } from '../charts/training-curve.js'
-import { bytes, ms, none, percent, plural, short, time } from '../format.js'
+import { boundNames, bytes, ms, none, percent, plural, short, time } from '../format.js'
 import { useEvents } from '../hooks.js'
 import { Ago, Took } from '../parts/ago.js'
 import { ProgressBar } from '../parts/bars.js'
+import { Frontier } from '../parts/frontier.js'
 import { Facts, PageFrame, Section, WideTable } from '../parts/layout.js'
 import { Failure, Loading } from '../parts/loading.js'
 import { CompilationStateMark, Mark, type Tone } from '../parts/mark.js'
@@ -202,48 +203,53 @@ function Made({ compilation: c }: { compilation: CompilationDetail }) {
   const made = (variants.data ?? []).filter((v) => v.compilation === c.id)
   if (made.length === 0) return null
   return (
-    <Section
-      title="Variants"
-      note={
-        <>
-          {plural(made.length, 'variant')} made.{' '}
-          <a href={href.model(c.model, c.version)}>See them beside what devices measured.</a>
-        </>
-      }
-    >
-      <WideTable label="Variants made">
-        <thead>
-          <tr>
-            <th scope="col">Variant</th>
-            {['Budget', 'Measured', 'MACs', 'Parameters', 'Artifact'].map((name) => (
-              <th scope="col" class="number" key={name}>
-                {name}
+    <>
+      <Section
+        title="Variants"
+        note={
+          <>
+            {plural(made.length, 'variant')} made.{' '}
+            <a href={href.model(c.model, c.version)}>See them beside what devices measured.</a>
+          </>
+        }
+      >
+        <WideTable label="Variants made">
+          <thead>
+            <tr>
+              <th scope="col">Variant</th>
+              <th scope="col">Bound by</th>
+              {['Budget', 'Measured', 'MACs', 'Parameters', 'Artifact'].map((name) => (
+                <th scope="col" class="number" key={name}>
+                  {name}
+                </th>
+              ))}
+              <th scope="col" class="number">
+                Top-1 <small>%</small>
               </th>
-            ))}
-            <th scope="col" class="number">
-              Top-1 <small>%</small>
-            </th>
-            <th scope="col" class="number">
-              p50 <small>ms</small>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {made.map((v: Variant) => (
-            <tr key={v.id}>
-              <th scope="row">{v.name}</th>
-              <td class="number">{bytes(v.memoryBudgetBytes)}</td>
-              <td class="number">{bytes(v.measuredRamBytes)}</td>
-              <td class="number">{short(v.macs)}</td>
-              <td class="number">{short(v.params)}</td>
-              <td class="number">{bytes(v.artifactBytes)}</td>
-              <td class="number">{percent(v.top1)}</td>
-              <td class="number">{ms(v.p50Ms)}</td>
+              <th scope="col" class="number">
+                p50 <small>ms</small>
+              </th>
             </tr>
-          ))}
-        </tbody>
-      </WideTable>
-    </Section>
+          </thead>
+          <tbody>
+            {made.map((v: Variant) => (
+              <tr key={v.id}>
+                <th scope="row">{v.name}</th>
+                <td>{v.bound ? boundNames[v.bound] : none}</td>
+                <td class="number">{bytes(v.memoryBudgetBytes)}</td>
+                <td class="number">{bytes(v.measuredRamBytes)}</td>
+                <td class="number">{short(v.macs)}</td>
+                <td class="number">{short(v.params)}</td>
+                <td class="number">{bytes(v.artifactBytes)}</td>
+                <td class="number">{percent(v.top1)}</td>
+                <td class="number">{ms(v.p50Ms)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </WideTable>
+      </Section>
+      <Frontier points={c.frontier ?? []} variants={made} />
+    </>
   )
 }
 
@@ -258,6 +264,8 @@ function Asked({ compilation: { id, request, createdAt } }: { compilation: Compi
           ['Share of MACs', shares(request.macs)],
           ['Share of parameters', shares(request.params)],
           ['Artifact', request.artifactBytes?.map((b) => bytes(b)).join(', ') ?? none],
+          ['Latency', request.latencyMs?.map((v) => `${v} ms`).join(', ') ?? none],
+          ['Times of', request.profile ?? none],
           ['Data', request.data],
           ['Evaluated on', request.eval ?? none],
           ['Criterion', request.criterion ?? 'default'],

@@ -1,7 +1,7 @@
 import type { Compilation, ModelVersion, Report, Variant } from '../../http/schemas/index.js'
 import { denseOf, plotPoints } from '../charts/points.js'
 import { VariantPlot } from '../charts/variant-plot.js'
-import { bytes, count, digest, ms, none, percent, plural, short, time } from '../format.js'
+import { boundNames, bytes, count, digest, ms, none, percent, plural, short, time } from '../format.js'
 import { Facts, PageFrame, Section, WideTable } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
 import { Network } from '../parts/network.js'
@@ -197,6 +197,7 @@ function VariantTable({ variants, reports, dense }: Omit<VariantsProps, 'model'>
           <tr>
             <th scope="row">
               {v.name}
+              {v.bound && <small>bound by {boundNames[v.bound]}</small>}
               {v.withdrawnAt !== null && <small>withdrawn {time(v.withdrawnAt)}</small>}
             </th>
             <td class="number">{bytes(v.memoryBudgetBytes)}</td>

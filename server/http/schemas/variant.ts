@@ -20,6 +20,8 @@ export const VariantFigures = Type.Object({
   /** Share of examples on which variant and dense model choose the same class. */
   agreement: Nullable(Share),
   p50Ms: Nullable(Ms),
+  /** Median query on the machine of the profile, as expected by it. */
+  expectedMs: Type.Optional(Nullable(Ms)),
   recipe: Nullable(Type.String()),
 })
 export type VariantFigures = Type.Static<typeof VariantFigures>

@@ -8,6 +8,7 @@ import { telemetry } from './012-telemetry.js'
 import { enrolment } from './013-enrolment.js'
 import { drawings } from './014-drawings.js'
 import { sealedAnswers } from './015-sealed-answers.js'
+import { latency } from './016-latency.js'
 
 /** Every step, in rising order. */
 export const migrations: readonly Migration[] = [
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   enrolment,
   drawings,
   sealedAnswers,
+  latency,
 ]

@@ -1,5 +1,5 @@
 // A worker that answers at once with one variant, for tests of what surrounds compiling.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serve } from '@espalier/server/child/index.js'
 
@@ -7,6 +7,7 @@ serve(async (job, tell) => {
   tell({ stage: 'prune', done: 1, total: 2 })
   const file = join(job.out, 'variant.onnx')
   writeFileSync(file, `variant of ${job.memoryBytes[0]}`)
+  const times = job.profile && JSON.parse(readFileSync(job.profile, 'utf8'))
   const unknown = {
     macs: null,
     params: null,
@@ -29,6 +30,7 @@ serve(async (job, tell) => {
     variants: [
       { name: 'one', file, figures, ports: { inputs: [], outputs: [], preprocess: null, labels: null } },
     ],
-    report: `# What was done${job.board ? ` for ${JSON.stringify(job.board)}` : ''}`,
+    frontier: [{ memoryBytes: 4000, saliency: 1, macs: 1, params: 1 }],
+    report: `# What was done${job.board ? ` for ${JSON.stringify(job.board)}` : ''}${times ? ` in ${job.latencyMs} ms on ${times.machine}` : ''}`,
   }
 })
