@@ -287,7 +287,7 @@ t.test(
     const table = page.locator('.wide[aria-label="What each further MB buys"]')
     await table.waitFor()
     t.same(await table.locator('tbody tr').first().locator('th, td').allTextContents(), [
-      '2 MB',
+      '2.00 MB',
       '0.00',
       '0.00',
       '0.00',
