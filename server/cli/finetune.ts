@@ -31,7 +31,10 @@ interface Options extends DataOptions, TrainingOptions {
 export const command: Define = (c) => {
   addDataOptions(
     c
-      .argument('<model>', 'an ONNX file: a classifier, or a network of one output with targets for it')
+      .argument(
+        '<model>',
+        'an ONNX file: a classifier, a network of one output with targets for it, or any with a --teacher',
+      )
       .requiredOption('-o, --output <file>', 'where the trained network goes')
       .requiredOption('--data <D>', 'training data')
       .option('--eval <D>', 'data for top-1 before and after; a tenth of --data is held out if not given'),
@@ -54,6 +57,7 @@ and in which value it first arose, and leaves the last good checkpoint.
 
   espalier finetune pruned.onnx -o tuned.onnx --data images:photos/train --eval images:photos/test
   espalier finetune pruned.onnx -o tuned.onnx --data npz:inputs.npz --teacher dense.onnx --epochs 5
+  espalier finetune detector.onnx -o tuned.onnx --data images:streets --teacher dense-detector.onnx
   espalier finetune dense.onnx -o head.onnx --data images:photos --freeze 'backbone.*' --epochs 2
   espalier finetune sparse.onnx -o tuned.onnx --data images:photos --keep-zeros --optimizer sgd --nesterov`,
     )

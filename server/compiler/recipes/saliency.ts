@@ -1,13 +1,14 @@
 import { EspalierError } from '@espalier/shared'
 import type { Coupling } from '../analysis/index.js'
 import type { Dataset } from '../data/index.js'
-import { criteria, fisher, obd, reconstruction, taylor } from '../saliency/index.js'
+import { criteria, fisher, movement, obd, reconstruction, taylor } from '../saliency/index.js'
 
 type FromData = (coupling: Coupling, data: Dataset, seed: number) => Promise<Float64Array[]>
 
 /** Criteria that look at data, by the names of the command line. */
 const fromData = {
   fisher: (coupling, data) => fisher(coupling, data),
+  movement: (coupling, data, seed) => movement(coupling, data, { seed }),
   obd: (coupling, data) => obd(coupling, data),
   reconstruction: (coupling, data, seed) => reconstruction(coupling, data, { seed }),
   taylor: (coupling, data) => taylor(coupling, data, { across: true }),

@@ -1,6 +1,7 @@
 export { curvatures } from './curvature.js'
 export { freshWeights } from './fresh.js'
 export { gradientBatches } from './gradient-batches.js'
+export { movements } from './movements.js'
 export type {
   LossName,
   OptimizerName,

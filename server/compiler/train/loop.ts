@@ -5,11 +5,11 @@ import { openSession } from '../runtime/index.js'
 import { diverged } from './diverged.js'
 import { Feeder } from './feeder.js'
 import { frozenWeights } from './frozen.js'
+import { goalOf } from './goal.js'
 import { learningOf } from './learning.js'
-import { classification, eachOutput, TARGETS, TEACHER_LOGITS } from './loss.js'
+import { TARGETS } from './loss.js'
 import { MovingAverage } from './moving-average.js'
 import {
-  lossNameOf,
   peakOf,
   requireSense,
   type Samples,
@@ -20,7 +20,6 @@ import {
 import { batchOf } from './prepare.js'
 import { sparsifierOf } from './sparse/index.js'
 import { type Best, Stopping } from './stopping.js'
-import { teacherOf } from './teacher.js'
 import { trainingGraph } from './training-graph.js'
 import { copyOf, restore, Weights } from './weights.js'
 
@@ -50,6 +49,8 @@ export interface LoopHooks {
   on(progress: TrainProgress): void
   /** Called between steps; `state` copies. Ends the run when it throws. */
   between?(state: () => TrainState): void
+  /** Called for every weight of every step with what the network ran with, before anything changes. */
+  gradients?(name: string, weight: Float32Array, gradient: Float32Array): void
   readonly resume?: TrainState
 }
 
@@ -63,28 +64,27 @@ const PROGRESS_MS = 500
  */
 export async function trainHere(
   graph: Graph,
-  data: Samples,
+  samples: Samples,
   options: TrainOptions,
   hooks: LoopHooks,
 ): Promise<Loop> {
-  const { epochs = 1, teacher } = options
-  const kind = options.loss ?? lossNameOf(data)
+  const { epochs = 1 } = options
   requireSense(options)
+  const goal = goalOf(graph, samples, options)
+  const { data } = goal
   const batch = Math.min(options.batch ?? 64, data.count)
-  const share = !teacher ? 0 : data.labels || data.targets ? (teacher.share ?? 0.7) : 1
-  const terms = { teacherShare: share, temperature: teacher?.temperature ?? 4 }
   const frozen = frozenWeights(graph, options.freeze ?? [])
   const tg = await trainingGraph(graph, {
     shapes: batchOf(graph, batch, data.dims),
     batchNorm: options.batchNorm ?? 'batch',
-    loss: kind === 'cross-entropy' ? classification(terms) : eachOutput(kind, terms),
+    loss: goal.loss,
     frozen: (name) => frozen.has(name),
     dropout: options.dropout ?? true,
   })
   const [{ name: input }] = tg.inputs
   const [{ logits, dims }] = tg.outputs.values()
   const classes = elementCount(dims) / batch
-  requireLabels(data, classes, share < 1)
+  requireLabels(data, classes, goal.byData)
   const feeder = new Feeder(data, options, batch, classes, tg.noise)
   const { perEpoch } = feeder
   const steps = Math.min(epochs * perEpoch, options.maxSteps ?? Number.POSITIVE_INFINITY)
@@ -97,13 +97,11 @@ export async function trainHere(
   const average = options.average ? new MovingAverage(values, options.average) : undefined
   const stopping = options.stopping && new Stopping(graph, weights, options.stopping, resume?.stopping)
   feeds[input] = new ort.Tensor('float32', feeder.x, [batch, ...data.dims])
-  if (share < 1) feeds[TARGETS] = new ort.Tensor('float32', feeder.targets, [batch, classes])
+  if (goal.byData) feeds[TARGETS] = new ort.Tensor('float32', feeder.targets, [batch, classes])
   for (const { noise, data } of feeder.noise)
     feeds[noise.name] = new ort.Tensor('float32', data, [...noise.dims])
   const session = await openSession(tg.graph)
-  const of = kind === 'mse' ? 'value' : 'logits'
-  const guide =
-    teacher && share > 0 ? await teacherOf(teacher.graph, batch, data.dims, classes, of) : undefined
+  const guide = await goal.guide(batch, classes)
 
   const losses = [...(resume?.losses ?? [])]
   const rights = [...(resume?.rights ?? [])]
@@ -138,13 +136,14 @@ export async function trainHere(
       }))
       const epoch = Math.floor(step / perEpoch)
       const indices = feeder.write(step)
-      if (guide)
-        feeds[TEACHER_LOGITS] = new ort.Tensor('float32', await guide(feeds[input]), [batch, classes])
+      if (guide) Object.assign(feeds, await guide(feeds[input]))
       sparse.before(step)
       const results = await session.run(feeds)
       const array = (name: string) => results[name].data as Float32Array
       const loss = array(tg.loss)[0]
       const gradients = names.map((n) => array(tg.gradients.get(n)!))
+      if (hooks.gradients)
+        for (const [k, n] of names.entries()) hooks.gradients(n, values.get(n)!, gradients[k])
       if (!learning.step(step, loss, gradients))
         throw await diverged(tg.graph, feeds, { step, loss, lr: learning.rate(step), indices })
       weights.average(step, array)

@@ -34,6 +34,32 @@ export interface LossTerms {
 export const TARGETS = 'espalier.targets'
 export const TEACHER_LOGITS = 'espalier.teacher'
 
+/** Name of the input that holds a teacher's output. */
+export const teacherInput = (output: string): string => `espalier.teacher/${output}`
+
+/**
+ * How far the outputs `names` are from a teacher's, for networks of any outputs (detectors, sequences): of each the mean
+ * squared difference as a share of the mean square of what the teacher gives, so that none outweighs the others, and the
+ * mean of those (outputs matched as hints are in Romero et al. 2015, "FitNets").
+ */
+export const matching =
+  (names: readonly string[]): LossOf =>
+  ({ g, outputs, input }) => {
+    const mean = (x: string, dims: readonly number[]) => {
+      const squares = g.reshape(g.mul(x, x), [elementCount(dims)])
+      return g.scale(g.sum(squares, [0]), 1 / elementCount(dims))
+    }
+    const shares = names.map((name) => {
+      const { value, dims } = outputs.get(name)!
+      const wanted = input(teacherInput(name), 'float32', dims)
+      return g.div(mean(g.sub(value, wanted), dims), g.add(mean(wanted, dims), g.scalar(1e-6)))
+    })
+    return g.scale(
+      shares.reduce((a, b) => g.add(a, b)),
+      1 / shares.length,
+    )
+  }
+
 /**
  * The mean over batch and outputs of an error of each output alone, (1 − s) of it against targets and s against a teacher's:
  * `mse`, (y − t)², or `bce`, the binary cross-entropy of sigmoid(z).

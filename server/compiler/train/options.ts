@@ -12,11 +12,14 @@ export type ScheduleName = (typeof scheduleNames)[number]
 export const scheduleNames = ['constant', 'step', 'cosine', 'one-cycle'] as const
 
 export type LossName = (typeof lossNames)[number]
-export const lossNames = ['cross-entropy', 'bce', 'mse'] as const
+export const lossNames = ['cross-entropy', 'bce', 'mse', 'matching'] as const
 
 /** See `TrainOptions.loss`. */
-export function lossNameOf(data: Pick<Samples, 'labels' | 'targets'>): LossName {
-  if (data.labels || !data.targets) return 'cross-entropy'
+export function lossNameOf(data: Pick<Samples, 'labels' | 'targets'>, { outputs }: Graph): LossName {
+  const rank = outputs[0]?.dims?.length
+  if (!data.labels && !data.targets)
+    return outputs.length > 1 || (rank !== undefined && rank !== 2) ? 'matching' : 'cross-entropy'
+  if (!data.targets) return 'cross-entropy'
   return data.targets.every((v) => v === 0 || v === 1) ? 'bce' : 'mse'
 }
 
@@ -75,6 +78,8 @@ export interface TrainOptions {
   /**
    * What the outputs are compared with their targets by. `cross-entropy` where data have labels; else `bce`, the binary
    * cross-entropy of each output, where targets are 0 and 1, and `mse`, the mean squared error, where they are other numbers.
+   * `matching` is the teacher's alone: the squared difference of every output, which all networks have; without labels and
+   * targets it is taken where a network is no classifier of one output [batch, classes].
    */
   readonly loss?: LossName
   /** Softens the labels: each class gets this share divided by the number of classes; 0 by default. */

@@ -4,13 +4,14 @@ import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import {
   criteria,
   fisher,
+  movement,
   obd,
   taylor,
   weightCriteria,
   weightScores,
 } from '@espalier/server/compiler/saliency/index.js'
 import { prunable } from '@espalier/server/compiler/surgery/index.js'
-import { curvatures, withConstants } from '@espalier/server/compiler/train/index.js'
+import { curvatures, movements, withConstants } from '@espalier/server/compiler/train/index.js'
 import { trainHere } from '@espalier/server/compiler/train/loop.js'
 import t from 'tap'
 import { convNetwork } from '../../support/networks.js'
@@ -130,6 +131,33 @@ t.test('for the last layer the derived diagonal is the Hessian’s own', async (
     const measured = ((await at(place, step)) + (await at(place, -step)) - 2 * before) / step ** 2
     t.ok(Math.abs(second[place] - measured) < 0.03 * measured + 1e-4, `${second[place]} = ${measured}`)
   }
+})
+
+t.test('movement sums −w · ∂L/∂w over a training, and leaves the network as it is', async (t) => {
+  const kept = [...(network.constant('w2')!.data as Float32Array)]
+  const steps = 12
+  const sums = await movements(network, data, { steps, seed: 3 })
+  t.same([...(network.constant('w2')!.data as Float32Array)], kept)
+  // By small steps of plain descent Σ −lr · w · ∂L/∂w is what half the square of a weight grows by.
+  const how = { optimizer: 'sgd', momentum: 0, lr: 1e-3, schedule: 'constant', warmup: 0, clip: 0 } as const
+  const { constants: after } = await trainHere(
+    network,
+    data,
+    { ...how, batch: 32, maxSteps: steps, epochs: 2, seed: 3 },
+    { on: () => {} },
+  )
+  const now = after.get('w2')!.data as Float32Array
+  const grown = kept.map((w, i) => (now[i] ** 2 - w ** 2) / 2)
+  t.ok(rankCorrelation(grown, sums.get('w2')!) > 0.9, `${rankCorrelation(grown, sums.get('w2')!)}`)
+  const { coupling } = await prunable(network)
+  const scores = await movement(coupling, data, { steps, seed: 3 })
+  t.same(
+    scores.map((s) => s.length),
+    [...coupling.groups.map((g) => g.units.length), coupling.blocks.length],
+  )
+  t.ok(scores.every((s) => s.every((v) => v >= 0 && Number.isFinite(v))))
+  const { labels: _, ...bare } = data
+  await t.rejects(movement(coupling, bare), { code: 'DATA_UNLABELLED' })
 })
 
 t.test('what second derivatives cannot pass is named', async (t) => {

@@ -1,7 +1,6 @@
 import { type Dataset, imbalance, random } from '@espalier/server/compiler/data/index.js'
-import type { Graph } from '@espalier/server/compiler/graph/index.js'
-import { node } from '@espalier/server/compiler/graph/index.js'
-import { evaluate } from '@espalier/server/compiler/runtime/index.js'
+import { floats, type Graph, int64s, node } from '@espalier/server/compiler/graph/index.js'
+import { evaluate, openSession, run } from '@espalier/server/compiler/runtime/index.js'
 import { recoloured } from '@espalier/server/compiler/train/batches.js'
 import { Feeder } from '@espalier/server/compiler/train/feeder.js'
 import { freshWeights, type TrainOptions, withConstants } from '@espalier/server/compiler/train/index.js'
@@ -122,4 +121,47 @@ t.test('what is odd about classes is said', async (t) => {
   t.match(of([0, 1, 1]), /no sample of 1 of 3 classes: 2/)
   t.match(of([0, 1, 2, 2, 2, 2]), /uneven: 4 samples of class 2, 1 of class/)
   t.equal(imbalance({ spec: 'D' }), undefined)
+})
+
+t.test('a network of several outputs, of any shape, is trained to match a teacher’s', async (t) => {
+  /** Two outputs: [n, 2] and [n, 2, 3]. */
+  const heads = (seed: number) => {
+    const base = hiddenNetwork(['n', 4], 48, 6)
+    return freshWeights(
+      base.with({
+        nodes: [
+          ...base.nodes.slice(0, -1),
+          node('MatMul', ['r', 'v'], ['six']),
+          node('Reshape', ['six', 'shape'], ['boxes']),
+          node('ReduceMax', ['boxes'], ['scores'], { axes: [2], keepdims: 0 }),
+        ],
+        initializers: new Map([...base.initializers, ['shape', int64s([-1, 2, 3])]]),
+        outputs: [
+          { name: 'scores', dtype: 'float32', dims: ['n', 2] },
+          { name: 'boxes', dtype: 'float32', dims: ['n', 2, 3] },
+        ],
+      }),
+      seed,
+    )
+  }
+  const { targets: _, ...bare } = numbers
+  const [teacher, student] = [heads(1), heads(2)]
+  const { graph, history } = await quick(student, bare, { teacher: { graph: teacher } })
+  t.ok(history.lossLast < 0.1 * history.lossFirst, `${history.lossFirst} → ${history.lossLast}`)
+  t.equal(history.epochs[0].accuracy, null)
+  const answers = async (g: Graph) => {
+    const session = await openSession(g)
+    const result = await run(session, { x: floats([count, 4], values) })
+    await session.release()
+    return result.boxes.data as Float32Array
+  }
+  const [wanted, before, after] = [await answers(teacher), await answers(student), await answers(graph)]
+  const gap = (a: Float32Array) => a.reduce((sum, v, i) => sum + (v - wanted[i]) ** 2, 0)
+  t.ok(gap(after) < 0.1 * gap(before))
+  await t.rejects(quick(student, bare), { code: 'DATA_UNLABELLED', message: /--teacher/ })
+  const odd = teacher.with({ outputs: teacher.outputs.slice(0, 1) })
+  await t.rejects(quick(student, bare, { teacher: { graph: odd } }), {
+    code: 'MODEL_UNSUPPORTED',
+    message: /'boxes'/,
+  })
 })

@@ -1,0 +1,55 @@
+import { EspalierError } from '@espalier/shared'
+import type * as ort from 'onnxruntime-node'
+import type { Graph } from '../graph/index.js'
+import { classification, eachOutput, type LossOf, matching } from './loss.js'
+import { lossNameOf, type Samples, type TrainOptions } from './options.js'
+import { outputsTeacher, teacherOf } from './teacher.js'
+
+/** A teacher's answers to a batch, as feeds of what the loss asks for. */
+export interface Guide {
+  (x: ort.Tensor): Promise<Record<string, ort.Tensor>>
+  release(): Promise<void>
+}
+
+/** What a run trains towards. */
+export interface Goal {
+  readonly loss: LossOf
+  /** The data without what the loss does not look at. */
+  readonly data: Samples
+  /** Whether it looks at labels or targets. */
+  readonly byData: boolean
+  /** The teacher, opened, where it looks at one. */
+  guide(batch: number, outputs: number): Promise<Guide | undefined>
+}
+
+/** @throws OPTION_INVALID for the loss `matching` without a teacher */
+export function goalOf(graph: Graph, data: Samples, options: TrainOptions): Goal {
+  const { teacher } = options
+  const kind = options.loss ?? lossNameOf(data, graph)
+  if (kind === 'matching') {
+    if (!teacher)
+      throw new EspalierError(
+        data.labels || options.loss ? 'OPTION_INVALID' : 'DATA_UNLABELLED',
+        'a network of other outputs than [batch, classes] is trained to match a teacher: give --teacher',
+      )
+    const names = graph.outputs.flatMap((o) => (o.dtype === 'float32' ? [o.name] : []))
+    return {
+      loss: matching(names),
+      data: { ...data, labels: undefined, targets: undefined },
+      byData: false,
+      guide: (batch) => outputsTeacher(teacher.graph, batch, data.dims, names),
+    }
+  }
+  const known = data.labels !== undefined || data.targets !== undefined
+  const share = !teacher ? 0 : known ? (teacher.share ?? 0.7) : 1
+  const terms = { teacherShare: share, temperature: teacher?.temperature ?? 4 }
+  return {
+    loss: kind === 'cross-entropy' ? classification(terms) : eachOutput(kind, terms),
+    data,
+    byData: share < 1,
+    async guide(batch, outputs) {
+      if (!teacher || share === 0) return undefined
+      return teacherOf(teacher.graph, batch, data.dims, outputs, kind === 'mse' ? 'value' : 'logits')
+    },
+  }
+}
