@@ -35,10 +35,15 @@ export function operatorsOf(coupling: Coupling, round: number): Subject[] {
   return [...found.values()]
 }
 
-/** Counts of units of a group that are looked at: all that may be kept where they are few, else multiples of larger steps. */
-function looked(group: Group, round: number, levels: number): readonly number[] {
+/**
+ * Counts of units of a group that are looked at: all that may be kept where they are few, else multiples of larger
+ * steps; of what is still too many, halves down to one, some.
+ */
+export function looked(group: Group, round: number, levels: number): readonly number[] {
   const rungs = ladder(group, round)
-  return rungs.length <= levels ? rungs : looked(group, 2 * round, levels)
+  if (rungs.length <= levels) return rungs
+  if (round < group.units.length) return looked(group, 2 * round, levels)
+  return Array.from({ length: levels }, (_, i) => rungs[Math.round((i * (rungs.length - 1)) / (levels - 1))])
 }
 
 function collect(coupling: Coupling, removed: readonly Unit[], found: Map<string, Subject>): void {

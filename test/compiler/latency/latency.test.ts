@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { allocate, floor, type LatencyModel } from '@espalier/server/compiler/budget/index.js'
 import { latencyModel, operatorsOf, readTimes } from '@espalier/server/compiler/latency/index.js'
+import { looked } from '@espalier/server/compiler/latency/operators.js'
 import { profile } from '@espalier/server/compiler/recipes/index.js'
 import { criteria } from '@espalier/server/compiler/saliency/index.js'
 import { prunable } from '@espalier/server/compiler/surgery/index.js'
@@ -50,6 +51,19 @@ t.test(
     )
   },
 )
+
+t.test('a wide group is looked at with few counts, from all of its units to one', async (t) => {
+  const [group] = coupling.groups
+  const of = (n: number, levels: number) =>
+    looked({ ...group, units: Array.from({ length: n }, () => group.units[0]) }, 4, levels)
+  t.same(of(32, 13), [32, 28, 24, 20, 16, 12, 8, 4, 2, 1])
+  t.same(of(64, 11), [64, 56, 48, 40, 32, 24, 16, 8, 4, 2, 1])
+  for (const levels of [5, 7, 11, 13])
+    for (const n of [100, 1024, 5000]) {
+      const counts = of(n, levels)
+      t.ok(counts.length <= levels && counts[0] === n && counts.at(-1) === 1, `${n}: ${counts}`)
+    }
+})
 
 t.test('a network takes what its operators were measured to take, or their nearest relatives', async (t) => {
   const dense = allocate(coupling, criteria.l1(coupling), {}, { expect: { latency } }).costs.latency
