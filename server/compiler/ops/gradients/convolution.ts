@@ -1,16 +1,7 @@
 import { elementCount, intAttribute, intsAttribute, stringAttribute } from '../../graph/index.js'
 import type { GradientRule, GradientRules, Place } from './rule.js'
+import { type Convolution, weightGradient } from './weight-gradient.js'
 import { type Window, windowOf } from './window.js'
-
-/** One convolution with everything about its sizes. */
-interface Convolution extends Window {
-  readonly batch: number
-  readonly group: number
-  readonly inChannels: number
-  readonly outChannels: number
-  readonly input: readonly number[]
-  readonly output: readonly number[]
-}
 
 function convolution({ node, shape }: Place): Convolution {
   const [batch, inChannels, ...input] = shape(node.inputs[0])
@@ -30,8 +21,6 @@ function convolution({ node, shape }: Place): Convolution {
 
 const all = (values: readonly number[], wanted: number) => values.every((v) => v === wanted)
 const range = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i)
-const pointwise = (c: Convolution) =>
-  all(c.kernel, 1) && all(c.strides, 1) && all(c.before, 0) && all(c.after, 0)
 
 /** A stride-1 convolution's input gradient is a convolution with the flipped kernel, its channel axes swapped. */
 function flipped({ g, node }: Place, c: Convolution): string {
@@ -79,76 +68,12 @@ function inputGradient(p: Place, c: Convolution): string {
   })
 }
 
-/** Σ over batch and places of dy[m] · x[c], group by group: [out, in / group]. `x` and `dy` have equal places. */
-function correlate(p: Place, c: Convolution, x: string): string {
-  const { g, dy } = p
-  const places = elementCount(c.output)
-  const [ins, outs] = [c.inChannels / c.group, c.outChannels / c.group]
-  if (c.group === 1 && ins * outs > places * (ins + outs)) {
-    // Small maps: moving both operands costs less than a product for every sample.
-    const rows = g.reshape(g.transpose(g.reshape(dy, [c.batch, outs, places]), [1, 0, 2]), [outs, -1])
-    const columns = g.reshape(g.transpose(g.reshape(x, [c.batch, ins, places]), [1, 0, 2]), [ins, -1])
-    return g.matMul(rows, columns, { transB: true })
-  }
-  const grouped = (value: string, channels: number) =>
-    g.reshape(value, c.group === 1 ? [c.batch, channels, places] : [c.batch, c.group, channels, places])
-  const products = g.sum(g.matMul(grouped(dy, outs), grouped(x, ins), { transB: true }), [0])
-  return c.group === 1 ? products : g.reshape(products, [c.outChannels, ins])
-}
-
-/** Depthwise: every channel of every sample is a group, the output's gradient its kernel. */
-function depthwiseWeightGradient({ g, node, dy }: Place, c: Convolution): string {
-  const n = c.batch * c.inChannels
-  const whole = g.op(
-    'Conv',
-    [g.reshape(node.inputs[0], [1, n, ...c.input]), g.reshape(dy, [n, 1, ...c.output])],
-    {
-      kernel_shape: c.output,
-      group: n,
-      strides: c.dilations,
-      dilations: c.strides,
-      pads: [...c.before, ...c.after],
-    },
-  )
-  // Rows that a stride skipped at the end make the result larger than the kernel.
-  const axes = range(c.kernel.length, 2)
-  const cropped = g.slice(
-    whole,
-    axes,
-    axes.map(() => 0),
-    c.kernel,
-  )
-  const each = g.reshape(cropped, [c.batch, c.inChannels, 1, ...c.kernel])
-  return g.sum(each, [0])
-}
-
-/** Tap by tap: what each kernel element saw, correlated with the output's gradient. */
-function weightGradient(p: Place, c: Convolution): string {
-  const { g, node } = p
-  const [x, w] = node.inputs
-  if (pointwise(c)) return g.reshape(correlate(p, c, x), p.shape(w))
-  if (c.group === c.inChannels && c.group === c.outChannels) return depthwiseWeightGradient(p, c)
-  const axes = range(c.kernel.length, 2)
-  const padded = g.pad(x, [0, 0, ...c.before, 0, 0, ...c.after])
-  const taps = tapsOf(c.kernel).map((tap) => {
-    const starts = tap.map((t, i) => t * c.dilations[i])
-    const ends = starts.map((s, i) => s + (c.output[i] - 1) * c.strides[i] + 1)
-    return correlate(p, c, g.slice(padded, axes, starts, ends, c.strides))
-  })
-  const each = taps.map((tap) => g.reshape(tap, [c.outChannels, c.inChannels / c.group, 1]))
-  return g.reshape(each.length === 1 ? each[0] : g.op('Concat', each, { axis: 2 }), p.shape(w))
-}
-
-/** All index tuples of a kernel, in row-major order. */
-export const tapsOf = (kernel: readonly number[]): number[][] =>
-  kernel.reduce<number[][]>((taps, k) => taps.flatMap((t) => range(k).map((i) => [...t, i])), [[]])
-
 const conv: GradientRule = (p) => {
   const c = convolution(p)
   return [
     p.wants(0) ? inputGradient(p, c) : '',
     p.wants(1) ? weightGradient(p, c) : '',
-    p.wants(2) ? p.g.sum(p.dy, [0, ...range(c.kernel.length, 2)]) : '',
+    p.wants(2) ? p.g.sumByChannel(p.dy, p.shape(p.node.outputs[0])) : '',
   ]
 }
 
@@ -161,7 +86,6 @@ const convTranspose: GradientRule = (p) => {
   const window = transposedWindow(p, shape(w).slice(2), output, input)
   const group = intAttribute(node, 'group', 1)
   const c: Convolution = { ...window, batch, group, inChannels, outChannels, input, output }
-  const axes = range(c.kernel.length, 2)
   const back = () =>
     g.op('Conv', [dy, w], {
       kernel_shape: c.kernel,
@@ -175,7 +99,7 @@ const convTranspose: GradientRule = (p) => {
   return [
     p.wants(0) ? back() : '',
     p.wants(1) ? weightGradient(mirrored, c) : '',
-    p.wants(2) ? g.sum(dy, [0, ...axes]) : '',
+    p.wants(2) ? g.sumByChannel(dy, shape(node.outputs[0])) : '',
   ]
 }
 

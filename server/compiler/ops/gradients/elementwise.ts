@@ -14,7 +14,7 @@ const unary =
   (part: (p: Place, x: string, y: string) => string): GradientRule =>
   (p) => [part(p, p.node.inputs[0], p.node.outputs[0])]
 
-const masked = ({ g, dy }: Place, condition: string) => g.where(condition, dy, g.scalar(0))
+const masked = ({ g, dy }: Place, condition: string) => g.masked(dy, condition)
 
 /** Passes where the output is what came in; a value exactly on a bound passes. */
 const clip = unary((p, x, y) => masked(p, p.g.op('Equal', [x, y])))

@@ -13,9 +13,9 @@ import { shape } from './shape.js'
 import { softmaxes } from './softmax.js'
 
 export { Builder, TRAINING_OPSET } from './builder.js'
-export { tapsOf } from './convolution.js'
 export { flatOperators, withoutGradient } from './flat.js'
 export { type GradientRule, type GradientRules, type Place, passingAll } from './rule.js'
+export { tapsOf } from './weight-gradient.js'
 export { type Window, windowOf } from './window.js'
 
 /** The gradient of every operator that can be trained through as it is. */

@@ -31,8 +31,10 @@ const matMul: GradientRule = (p) => {
   const gb = () => {
     if (db.length === 2 && da.length > 2) {
       const rows = elementCount(da.slice(0, -1))
-      const left = g.reshape(a, [rows, db[0]])
-      return g.matMul(left, g.reshape(dy, [rows, db[1]]), { transA: true })
+      const [left, right] = [g.reshape(a, [rows, db[0]]), g.reshape(dy, [rows, db[1]])]
+      // The runtime multiplies a tall matrix by a narrow one quicker than the other way round.
+      if (db[0] >= db[1]) return g.matMul(left, right, { transA: true })
+      return g.transpose(g.matMul(right, left, { transA: true }), [1, 0])
     }
     const full = [...batchOf(dims), ...db.slice(-2)]
     return g.unbroadcast(g.matMul(a, dy, { transA: true }), full, db)

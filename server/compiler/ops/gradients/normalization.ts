@@ -4,8 +4,8 @@ import type { GradientRule, GradientRules, Place } from './rule.js'
 const channelwise = (p: Place) => {
   const dims = p.shape(p.node.inputs[0])
   return {
+    dims,
     channels: dims[1],
-    axes: dims.flatMap((_, i) => (i === 1 ? [] : [i])),
     count: elementCount(dims) / dims[1],
   }
 }
@@ -24,15 +24,15 @@ function affine({ g }: Place, x: string, a: string, b: string, channels: number)
 const batchNormalization: GradientRule = (p) => {
   const { g, dy, node } = p
   const [x, scale, , fixedMean, fixedVariance] = node.inputs
-  const { channels, axes, count } = channelwise(p)
+  const { dims, channels, count } = channelwise(p)
   const training = intAttribute(node, 'training_mode', 0) === 1
   const epsilon = g.scalar(floatAttribute(node, 'epsilon', 1e-5))
   const mean = training ? p.output(1) : fixedMean
   const variance = training ? p.output(2) : fixedVariance
   const inverse = g.op('Reciprocal', [g.op('Sqrt', [g.add(variance, epsilon)])])
   const a = g.mul(scale, inverse)
-  const dBias = g.sum(dy, axes)
-  const dScale = () => g.mul(g.sub(g.sum(g.mul(dy, x), axes), g.mul(mean, dBias)), inverse)
+  const dBias = g.sumByChannel(dy, dims)
+  const dScale = () => g.mul(g.sub(g.dotByChannel(dy, x, dims), g.mul(mean, dBias)), inverse)
   const zero = () => g.constant(floats([channels], new Float32Array(channels)))
   if (!training) return [affine(p, dy, a, zero(), channels), p.wants(1) ? dScale() : '', dBias]
   const ds = dScale()
@@ -111,12 +111,11 @@ const instanceNormalization: GradientRule = (p) => {
   const epsilon = g.scalar(floatAttribute(node, 'epsilon', 1e-5))
   const inverse = g.op('Reciprocal', [g.op('Sqrt', [g.add(variance, epsilon)])])
   const { normal, input } = backThrough(p, { x, mean, inverse, axes })
-  const others = [0, ...axes]
   const wide = g.reshape(scale, [dims[1], ...axes.map(() => 1)])
   return [
     p.wants(0) ? input(g.mul(dy, wide)) : '',
-    p.wants(1) ? g.sum(g.mul(dy, normal), others) : '',
-    p.wants(2) ? g.sum(dy, others) : '',
+    p.wants(1) ? g.dotByChannel(dy, normal, dims) : '',
+    p.wants(2) ? g.sumByChannel(dy, dims) : '',
   ]
 }
 

@@ -1,6 +1,6 @@
 import { elementCount, floats, intAttribute, intsAttribute } from '../../graph/index.js'
-import { tapsOf } from './convolution.js'
 import type { GradientRule, GradientRules } from './rule.js'
+import { tapsOf } from './weight-gradient.js'
 import { windowOf } from './window.js'
 
 const globalAveragePool: GradientRule = ({ g, dy, node, shape, broadcast }) => [

@@ -70,6 +70,18 @@ export const convolutions: readonly Case[] = [
     ),
   ]),
 
+  conv('5×5 of few channels, strided and dilated', [2, 2, 13, 12], [3, 2, 5, 5], {
+    pads: [1, 2, 2, 0],
+    strides: [2, 1],
+    dilations: [1, 2],
+  }),
+  conv('3×3 of many channels', [2, 9, 6, 5], [4, 9, 3, 3], { pads: [1, 1, 1, 1], strides: [1, 2] }),
+  conv('depthwise, rows skipped', [2, 3, 7, 6], [3, 1, 3, 2], {
+    group: 3,
+    pads: [1, 0, 0, 1],
+    strides: [2, 1],
+  }),
+  conv('depthwise on wide maps', [1, 2, 3, 40], [2, 1, 3, 3], { group: 2, pads: [1, 1, 1, 1] }),
   conv('over three axes', [2, 2, 4, 3, 5], [3, 2, 2, 3, 2], { pads: [1, 0, 0, 0, 1, 1], strides: [2, 1, 2] }),
   conv('over one axis, dilated, in 2 groups', [2, 4, 11], [6, 2, 3], { dilations: [3], group: 2 }),
   conv('depthwise over one axis', [2, 3, 9], [3, 1, 4], { group: 3, pads: [3, 0] }),
