@@ -9,7 +9,7 @@ import {
 import type { Graph } from '../compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
 import { evaluate } from '../compiler/runtime/index.js'
-import { train } from '../compiler/train/index.js'
+import { removeCheckpoint, train } from '../compiler/train/index.js'
 import { count, type Define, interruption, outputOf, positive, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show } from './output.js'
@@ -96,6 +96,7 @@ async function finetune(model: string, options: Options): Promise<void> {
         : { top1: null, loss: null }
     const odd = imbalance(rest, classesOf(graph))
     if (odd) out.log(`note: ${odd}`)
+    const checkpoint = `${options.output}.checkpoint`
     const before = await judge('evaluating before', graph)
     const { graph: trained, history } = await train(
       graph,
@@ -108,13 +109,14 @@ async function finetune(model: string, options: Options): Promise<void> {
             ? { data: parts.held, patience: options.patience }
             : undefined,
         teacher: teacher && { graph: teacher, temperature: options.temperature, share: options.teacherShare },
-        checkpoint: `${options.output}.checkpoint`,
+        ...{ checkpoint, keepCheckpoint: true },
       },
       (p) => progress.update(progress.live ? trainingLine(p) : `epoch ${p.epoch}`, p.step, p.steps),
       signal,
     )
     const after = await judge('evaluating after', trained)
     const bytes = await writeModelFile(withPreprocess(trained, data.preprocess), options.output)
+    removeCheckpoint(checkpoint)
     const { steps, lossFirst, lossLast, imagesPerSecond, seconds, bestEpoch } = history
     const result = {
       ...{ steps, lossFirst, lossLast, top1Before: before.top1, top1After: after.top1 },

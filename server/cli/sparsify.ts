@@ -10,7 +10,7 @@ import type { Graph } from '../compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
 import { type SparsifyResult, sparseLayers, sparsify, sparsifyCriteria } from '../compiler/recipes/index.js'
 import { evaluate } from '../compiler/runtime/index.js'
-import type { Pattern, Scope } from '../compiler/train/index.js'
+import { type Pattern, removeCheckpoint, type Scope } from '../compiler/train/index.js'
 import { count, type Define, interruption, oneOf, outputOf, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show, table } from './output.js'
@@ -90,6 +90,7 @@ async function run(model: string, options: Options): Promise<void> {
             .top1
         : null
     const before = { ...totals(sparseLayers(graph)), top1: await top1(graph) }
+    const checkpoint = `${options.output}.checkpoint`
     progress.update('choosing weights')
     const result = await sparsify(
       graph,
@@ -102,7 +103,7 @@ async function run(model: string, options: Options): Promise<void> {
           gradual: options.gradual,
           seed: options.seed,
         },
-        training: { ...trainingOf(options), checkpoint: `${options.output}.checkpoint` },
+        training: { ...trainingOf(options), checkpoint, keepCheckpoint: true },
       },
       (p) => progress.update(progress.live ? trainingLine(p) : `epoch ${p.epoch}`, p.step, p.steps),
       signal,
@@ -110,6 +111,7 @@ async function run(model: string, options: Options): Promise<void> {
     const after = { ...totals(result.layers), top1: await top1(result.graph) }
     const made = data ? withPreprocess(result.graph, data.preprocess) : result.graph
     const fileBytes = await writeModelFile(made, options.output)
+    removeCheckpoint(checkpoint)
     progress.done()
     const { sparsity, layers, history } = result
     const training = history && {

@@ -16,6 +16,8 @@ export interface Dataset {
   readonly labels?: Int32Array
   /** What a network is to give instead of a class: as many numbers a sample as it has outputs, row-major. */
   readonly targets?: Float32Array
+  /** Where each sample was among those that were read; absent where they are in that order. */
+  readonly origin?: Uint32Array
   /** Names of the classes, where folders named them. */
   readonly classNames?: readonly string[]
   /** Absent where values are fed as they are. */
@@ -61,5 +63,12 @@ export function pick(data: Dataset, indices: ArrayLike<number>): Dataset {
   const targets = data.targets && new Float32Array(indices.length * width)
   for (let i = 0; targets && data.targets && i < indices.length; i++)
     targets.set(data.targets.subarray(indices[i] * width, (indices[i] + 1) * width), i * width)
-  return { ...data, count: indices.length, values, labels, targets }
+  return {
+    ...data,
+    count: indices.length,
+    values,
+    labels,
+    targets,
+    origin: Uint32Array.from(indices, (i) => data.origin?.[i] ?? i),
+  }
 }

@@ -6,14 +6,14 @@ import { openSession } from '../runtime/index.js'
 /**
  * What to say of a step whose loss or gradients are no numbers: runs it again with every value exposed, and names the
  * first that is not finite.
- * @param graph the training graph; `indices` are the samples of the batch, `feeds` what it was run with
+ * @param graph the training graph; `samples` are those of the batch by their place in the data, `feeds` what it was run with
  */
 export async function diverged(
   graph: Graph,
   feeds: Readonly<Record<string, ort.Tensor>>,
-  { step, loss, lr, indices }: { step: number; loss: number; lr: number; indices: Uint32Array },
+  { step, loss, lr, samples }: { step: number; loss: number; lr: number; samples: Uint32Array },
 ): Promise<EspalierError> {
-  const where = (await firstWrong(graph, feeds, indices)) ?? 'no single value is to blame'
+  const where = (await firstWrong(graph, feeds, samples)) ?? 'no single value is to blame'
   return new EspalierError(
     'TRAINING_DIVERGED',
     `training diverged at step ${step + 1}: the loss is ${loss} at a learning rate of ${lr.toPrecision(2)}; ${where}; ` +
@@ -24,15 +24,15 @@ export async function diverged(
 async function firstWrong(
   graph: Graph,
   feeds: Readonly<Record<string, ort.Tensor>>,
-  indices: Uint32Array,
+  samples: Uint32Array,
 ): Promise<string | undefined> {
   for (const [name, value] of Object.entries(feeds)) {
     const at = wrongAt(value)
     if (at < 0) continue
     const number = (value.data as Float32Array)[at]
     if (name !== graph.inputs[0].name) return `'${name}' holds ${number} at position ${at}`
-    const sample = Math.floor(at / (value.data.length / indices.length))
-    return `sample ${indices[sample]} of the data holds ${number}`
+    const sample = Math.floor(at / (value.data.length / samples.length))
+    return `sample ${samples[sample]} of the data holds ${number}`
   }
   const names = graph.nodes.flatMap((n) => n.outputs.filter((o) => o !== ''))
   const exposed = graph.with({ outputs: names.map((name) => ({ name, dtype: 'other', dims: null })) })

@@ -1,3 +1,4 @@
+export { removeCheckpoint } from './checkpoint.js'
 export { curvatures } from './curvature.js'
 export { freshWeights } from './fresh.js'
 export { gradientBatches } from './gradient-batches.js'

@@ -43,6 +43,8 @@ export interface Loop {
   readonly history: TrainHistory
   /** New values of the constants that changed, running averages included. */
   readonly constants: ReadonlyMap<string, Tensor>
+  /** Of its end, copied: a run that takes it up has nothing left to do. */
+  state(): TrainState
 }
 
 export interface LoopHooks {
@@ -120,20 +122,21 @@ export async function trainHere(
   let toldStep = first
   let ended = stopping?.ended ?? false
   let step = first
+  const state = (): TrainState => ({
+    step,
+    weights: copyOf(values),
+    learnt: learning.arrays.map((a) => a.slice()),
+    sparsity: sparse.state.map((a) => a.slice()),
+    optimizer: learning.optimizer.state.map((s) => s.slice()),
+    average: average && copyOf(average.values),
+    stopping: stopping && { best: stopping.best, losses: stopping.losses },
+    losses,
+    rights,
+    seconds: secondsSoFar(),
+  })
   try {
     for (; step < last && !ended; step++) {
-      hooks.between?.(() => ({
-        step,
-        weights: copyOf(values),
-        learnt: learning.arrays.map((a) => a.slice()),
-        sparsity: sparse.state.map((a) => a.slice()),
-        optimizer: learning.optimizer.state.map((s) => s.slice()),
-        average: average && copyOf(average.values),
-        stopping: stopping && { best: stopping.best, losses: stopping.losses },
-        losses,
-        rights,
-        seconds: secondsSoFar(),
-      }))
+      hooks.between?.(state)
       const epoch = Math.floor(step / perEpoch)
       const indices = feeder.write(step)
       if (guide) Object.assign(feeds, await guide(feeds[input]))
@@ -145,7 +148,12 @@ export async function trainHere(
       if (hooks.gradients)
         for (const [k, n] of names.entries()) hooks.gradients(n, values.get(n)!, gradients[k])
       if (!learning.step(step, loss, gradients))
-        throw await diverged(tg.graph, feeds, { step, loss, lr: learning.rate(step), indices })
+        throw await diverged(tg.graph, feeds, {
+          step,
+          loss,
+          lr: learning.rate(step),
+          samples: positions(data, indices),
+        })
       weights.average(step, array)
       average?.take(step, values)
       losses.push(loss)
@@ -180,6 +188,7 @@ export async function trainHere(
   const final = average?.sparseAs(values) ?? values
   stopping?.take(final)
   return {
+    state,
     constants: weights.constants(final),
     history: {
       steps: step,
@@ -198,6 +207,10 @@ export async function trainHere(
 }
 
 const mean = (list: readonly number[]) => list.reduce((a, b) => a + b, 0) / list.length
+
+/** Where samples were in what was read. */
+const positions = ({ origin }: Samples, indices: Uint32Array) =>
+  origin ? indices.map((i) => origin[i]) : indices
 
 function requireLabels(data: Samples, classes: number, needed: boolean): void {
   if (!data.labels && !data.targets && needed)

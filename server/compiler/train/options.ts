@@ -109,8 +109,10 @@ export interface TrainOptions {
   readonly mixup?: number
   /** Same seed, same options, same data → same weights. 0 by default. */
   readonly seed?: number
-  /** File that a run writes and takes up again if it fits; removed when the run ends. */
+  /** File that a run writes and takes up again if it fits; removed when the run ends, unless it is to be kept. */
   readonly checkpoint?: string
+  /** Keeps the checkpoint of the run's end, until its weights are safe elsewhere; see `removeCheckpoint`. */
+  readonly keepCheckpoint?: boolean
   /** Seconds between two checkpoints; 30 by default. */
   readonly checkpointSeconds?: number
 }

@@ -83,11 +83,12 @@ export async function train(
 }
 
 /** What training needs of data, and nothing that cannot be sent to a process. */
-const plain = ({ count, dims, values, labels, targets, preprocess }: Samples): Samples => ({
+const plain = ({ count, dims, values, labels, targets, origin, preprocess }: Samples): Samples => ({
   count,
   dims,
   values,
   labels,
   targets,
+  origin,
   preprocess,
 })

@@ -16,7 +16,7 @@ let stopped = false
 
 async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
   const { model, teacher, data, options } = job
-  const { checkpoint, checkpointSeconds = CHECKPOINT_SECONDS, ...rest } = options
+  const { checkpoint, keepCheckpoint, checkpointSeconds = CHECKPOINT_SECONDS, ...rest } = options
   const { stopping } = options
   const key = runKey(
     model,
@@ -25,7 +25,7 @@ async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
     ...[data, stopping?.data].flatMap((d) => [bytesOf(d?.values), bytesOf(d?.labels), bytesOf(d?.targets)]),
   )
   let saved = performance.now()
-  const { constants, history } = await trainHere(
+  const { constants, history, state } = await trainHere(
     readModel(model),
     data,
     { ...options, teacher: teacher && { ...options.teacher, graph: readModel(teacher) } },
@@ -44,7 +44,8 @@ async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
       },
     },
   )
-  if (checkpoint) removeCheckpoint(checkpoint)
+  if (checkpoint && keepCheckpoint) saveCheckpoint(checkpoint, key, state())
+  else if (checkpoint) removeCheckpoint(checkpoint)
   await send({ result: { constants, history } })
 }
 

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { random } from '@espalier/server/compiler/data/index.js'
+import { holdOut, random } from '@espalier/server/compiler/data/index.js'
 import { floats, Graph, node, type Tensor } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { evaluate, openSession, run } from '@espalier/server/compiler/runtime/index.js'
 import {
   refreshStatistics,
+  removeCheckpoint,
   type Samples,
   type TrainOptions,
   train,
@@ -243,6 +244,13 @@ t.test('what is no number is named where it first arose', async (t) => {
     code: 'TRAINING_DIVERGED',
     message: /at step \d+: .*sample 100 of the data holds NaN/,
   })
+  const { rest } = holdOut({ ...data, values, spec: 'part' }, 1)
+  const where = rest.origin?.indexOf(100) ?? -1
+  t.ok(where >= 0 && where !== 100)
+  await t.rejects(quick(small(), rest, options), {
+    code: 'TRAINING_DIVERGED',
+    message: /sample 100 of the data/,
+  })
   const root = small().with({
     nodes: small().nodes.map((n) =>
       n.op === 'Relu' ? node('Sqrt', n.inputs, n.outputs, {}, { name: 'root' }) : n,
@@ -252,6 +260,20 @@ t.test('what is no number is named where it first arose', async (t) => {
     code: 'TRAINING_DIVERGED',
     message: /step 1: .*the first NaN is in 'e', made by Sqrt of node 'root'/,
   })
+})
+
+t.test('a checkpoint that is kept holds the end of a run, until it is taken away', async (t) => {
+  const checkpoint = join(t.testdir(), 'run')
+  const kept = { ...options, epochs: 1, checkpoint, keepCheckpoint: true }
+  const first = await train(small(), data, kept)
+  t.ok(existsSync(checkpoint))
+  let steps = 0
+  const again = await train(small(), data, kept, () => steps++)
+  t.equal(steps, 0, 'nothing is trained again')
+  for (const name of ['w1', 'w3', 'variance'])
+    t.same(bytes(again.graph, name), bytes(first.graph, name), name)
+  removeCheckpoint(checkpoint)
+  t.notOk(existsSync(checkpoint))
 })
 
 t.test('a checkpoint of another run, or a broken one, is not taken up', async (t) => {
