@@ -342,9 +342,9 @@ export class Agent {
 
   #keepReport(report: Report): void {
     const { id, p50Ms, measuredRamBytes } = report
-    this.#options.log(`report ${id}: p50 ${p50Ms.toFixed(2)} ms, ${formatBytes(measuredRamBytes)}`)
     try {
       this.#outbox.put(report.id, report)
+      this.#options.log(`report ${id}: p50 ${p50Ms.toFixed(2)} ms, ${formatBytes(measuredRamBytes)}`)
     } catch (e) {
       this.#status.fail('outbox', diskError(e, this.#options.stateDir))
     }

@@ -9,9 +9,9 @@ import { Probation } from '@espalier/agent/probation.js'
 import { knownOf } from '@espalier/agent/report.js'
 import { Status } from '@espalier/agent/status.js'
 import { Artifacts } from '@espalier/agent/store/artifacts.js'
-import { MeasuringProcess } from '@espalier/shared/measure/index.js'
 import type { Reported } from '@espalier/shared/messages/index.js'
 import t, { type Test } from 'tap'
+import { withGolden } from './support/golden.js'
 import { described, type TestModel, testModel } from './support/models.js'
 import { AgentProcess } from './support/process.js'
 import { TestService } from './support/service.js'
@@ -19,22 +19,10 @@ import { TestService } from './support/service.js'
 const child = new URL('../../agent/dist/measure/child.js', import.meta.url)
 const top1 = (value: number) => ({ value, n: 10_000 })
 
-/** The model with what it answers, as a compilation finds it out. */
-async function withGolden({ bytes, variant }: TestModel): Promise<TestModel> {
-  const path = join(t.testdirName, `${variant.digest}.onnx`)
-  writeFileSync(path, bytes)
-  const measuring = await MeasuringProcess.start({ child })
-  try {
-    await measuring.load(path)
-    return { bytes, variant: { ...variant, golden: await measuring.golden() } }
-  } finally {
-    measuring.close()
-  }
-}
-
-t.testdir()
-const good = await withGolden(testModel('good', 64, { top1: top1(0.9) }))
-const best = await withGolden(testModel('best', 96, { top1: top1(0.99) }))
+const [good, best] = await withGolden(
+  [testModel('good', 64, { top1: top1(0.9) }), testModel('best', 96, { top1: top1(0.99) })],
+  t.testdir(),
+)
 
 async function setUp(t: Test, models: TestModel[]) {
   const service = await TestService.start()

@@ -32,7 +32,7 @@ export class AgentProcess {
     chmodSync(this.credentialFile, 0o600)
   }
 
-  start(args: readonly string[] = ['--memory', '100MB'], timings: object = soon): void {
+  start(args: readonly string[] = ['--memory', '100MB'], timings: object = soon, env: object = {}): void {
     const fixed = [
       'run',
       '--credential',
@@ -52,6 +52,7 @@ export class AgentProcess {
     ]
     const child = spawn(process.execPath, [program, ...fixed, ...patience, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, ...env },
     })
     child.stderr?.on('data', (chunk: Buffer) => {
       this.log += chunk

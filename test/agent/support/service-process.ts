@@ -7,12 +7,20 @@ import { ArtifactStore, Models, Variants } from '@espalier/server/catalog/index.
 import { Events } from '@espalier/server/events.js'
 import { openDatabase } from '@espalier/server/store/index.js'
 import { type Answer, call } from '../../support/service.js'
-import type { TestModel } from './models.js'
+import { networkBytes, type TestModel } from './models.js'
 
 const program = resolve('server/dist/cli/main.js')
 
-/** Files the models as variants of version 1 of `digits`, as a compilation would have, in a folder for `up`. */
-export async function fill(data: string, dense: Buffer, models: readonly TestModel[]): Promise<void> {
+/**
+ * Files the models as variants of version 1 of `digits`, and those of `next` of a version 2, as compilations would have,
+ * in a folder for `up`.
+ */
+export async function fill(
+  data: string,
+  dense: Buffer,
+  models: readonly TestModel[],
+  next: readonly TestModel[] = [],
+): Promise<void> {
   const db = openDatabase(join(data, 'espalier.db'))
   const events = new Events()
   const artifacts = new ArtifactStore(join(data, 'artifacts'))
@@ -20,7 +28,8 @@ export async function fill(data: string, dense: Buffer, models: readonly TestMod
   const catalog = new Models(db, artifacts, events, limits)
   catalog.create({ id: 'digits' })
   await catalog.addVersion('digits', Readable.from([dense]))
-  for (const { bytes } of models) {
+  if (next.length > 0) await catalog.addVersion('digits', Readable.from([networkBytes(65)]))
+  for (const { bytes } of [...models, ...next]) {
     const staged = await artifacts.receive(Readable.from([bytes]), 2 ** 30)
     await staged.keep()
   }
@@ -32,16 +41,25 @@ export async function fill(data: string, dense: Buffer, models: readonly TestMod
     p50Ms: null,
     recipe: null,
   }
+  const all = [...models.map((m) => [m, 1] as const), ...next.map((m) => [m, 2] as const)]
   new Variants(db, events).add(
-    models.map(({ bytes, variant: { name, digest, top1, memoryBudgetBytes, measuredRamBytes } }) => ({
-      ...{ name, digest, model: 'digits', version: 1, compilation: null },
-      figures: {
-        ...unknown,
-        ...{ memoryBudgetBytes, measuredRamBytes, top1: top1?.value ?? null, n: top1?.n ?? null },
-        ...{ fileBytes: bytes.length, artifactBytes: bytes.length },
-      },
-      ports: { inputs: [], outputs: [], preprocess: null, labels: null },
-    })),
+    all.map(
+      ([
+        {
+          bytes,
+          variant: { name, digest, top1, memoryBudgetBytes, measuredRamBytes, golden },
+        },
+        version,
+      ]) => ({
+        ...{ name, digest, model: 'digits', version, compilation: null },
+        figures: {
+          ...unknown,
+          ...{ memoryBudgetBytes, measuredRamBytes, top1: top1?.value ?? null, n: top1?.n ?? null },
+          ...{ fileBytes: bytes.length, artifactBytes: bytes.length },
+        },
+        ports: { inputs: [], outputs: [], preprocess: null, labels: null, golden },
+      }),
+    ),
   )
   db.close()
 }
@@ -73,6 +91,11 @@ export class ServiceProcess {
 
   get pid(): number {
     return this.#child!.pid!
+  }
+
+  /** Where the embedded broker listens; the same after every start. */
+  get mqttPort(): number {
+    return Number(this.#mqttPort)
   }
 
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
