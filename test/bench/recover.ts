@@ -153,7 +153,7 @@ async function measure(name: Name, plan: Plan): Promise<Curve | undefined> {
   const fresh = await step('statistics', () => timed(() => refreshStatistics(small, data)))
   if (!fresh) return undefined
   const repaired = await step('repair', () =>
-    timed(async () => (await recover(subject.coupling, removed, fresh, data)).graph),
+    timed(async () => (await recover(subject.coupling, removed, fresh, data, { samples: images })).graph),
   )
   const train = (what: string, graph: Graph) =>
     trained(graph, dense, data, { epochs, flip: network.flip, file: file(`${what}.checkpoint`), until })

@@ -157,7 +157,7 @@ export async function recover(
       kept: outputs,
       target: targetOf(now, before, waiting),
       tie: reads && tieOf(coupling, before, kept.indices(reads)),
-      rows: Math.max(LEAST_ROWS, Math.ceil(2.5 * ROWS_PER_UNKNOWN * Math.min(columns, MOST_UNKNOWNS))),
+      rows: Math.max(LEAST_ROWS, Math.ceil(5 * ROWS_PER_UNKNOWN * Math.min(columns, MOST_UNKNOWNS))),
     }
   }
 

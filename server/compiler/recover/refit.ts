@@ -9,8 +9,8 @@ import type { Tie } from './tie.js'
 /** Rows of evidence that an unknown takes: with fewer it is fitted with more care, with far fewer not at all. */
 export const ROWS_PER_UNKNOWN = 10
 const LEAST_ROWS_PER_UNKNOWN = 1
-/** Ridges where rows are few, as shares of the mean diagonal: what was held out chooses. */
-const CAREFUL = [1e-2, 1e-1]
+/** Ridges, as shares of the mean diagonal, the least only where rows are many: what was held out chooses. */
+const RIDGES = [1e-3, 1e-2, 1e-1]
 /** Moments of so many unknowns take half a gigabyte; layers with more are compensated channel by channel only. */
 export const MOST_UNKNOWNS = 4096
 
@@ -34,8 +34,8 @@ export interface Refit extends Weights {
  * - the dense weights times B, the linear map from the channels that are left to all that were, W′ = W·B at each tap:
  *   the least-squares form of OBS's update (Hassibi and Stork 1993, "Second order derivatives for network pruning");
  * - least squares over whole rows, towards the best of the former (channel pruning: He et al. 2017, "Channel Pruning
- *   for Accelerating Very Deep Neural Networks", section 3.1; ThiNet: Luo et al. 2017); with fewer than ten rows an unknown
- *   with several ridges to choose from.
+ *   for Accelerating Very Deep Neural Networks", section 3.1; ThiNet: Luo et al. 2017), with
+ *   several ridges to choose from.
  * @param dense what the dense mixer computes, for `kept` of its outputs
  */
 export async function refit(
@@ -68,7 +68,7 @@ export async function refit(
     const total = (list: Float64Array) => list.reduce((a, b) => a + b, 0)
     const known = held.map(total)
     const best = candidates[known.indexOf(Math.min(...known))]
-    for (const ridge of evidence < ROWS_PER_UNKNOWN ? CAREFUL : [undefined])
+    for (const ridge of RIDGES.slice(evidence < ROWS_PER_UNKNOWN ? 1 : 0))
       add(await leastSquares(now, best, rows.fit, shifts, multiply, ridge))
   }
   await judge()
@@ -126,7 +126,7 @@ async function leastSquares(
   gram: Gram,
   centred: boolean,
   multiply: Multiply,
-  ridge?: number,
+  ridge: number,
 ): Promise<Float64Array> {
   const columns = unknownsOf(now)
   const each = now.outputs / now.blocks
