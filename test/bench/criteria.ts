@@ -82,7 +82,7 @@ export default async function criteriaBench(options: Readonly<Record<string, str
     complete = false
   }
   const record = {
-    command: `npm run bench -- criteria --images ${images} --tested ${tested} --epochs ${epochs}`,
+    command: `npm run bench -- criteria --images ${images} --tested ${tested} --epochs ${epochs} --removed ${shares}`,
     network: 'resnet20-cifar10',
     caps: `${epochs} epochs on ${images} images, judged on ${tested}`,
     ...{ complete, rows },

@@ -18,7 +18,8 @@ export async function makeFolder(path: string): Promise<() => Promise<void>> {
   }
 }
 
-const removeEmpty = (folder: string): Promise<boolean> =>
+/** @returns whether it was empty, and so went */
+export const removeEmpty = (folder: string): Promise<boolean> =>
   rmdir(folder).then(
     () => true,
     (error: NodeJS.ErrnoException) => {

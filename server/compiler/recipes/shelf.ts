@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import type { Graph } from '../graph/index.js'
 import { readModelFile, writeModelFile } from '../onnx/index.js'
+import { removeEmpty } from './folder.js'
 
 /** Where a recipe of many steps keeps what it finished, so that the same call goes on where it was interrupted. */
 export interface Shelf {
@@ -71,8 +72,9 @@ export class FolderShelf implements Shelf {
     return join(this.#folder, `${name}.checkpoint`)
   }
 
-  /** The work is done: what was kept for it goes. */
+  /** The work is done: what was kept for it goes, and the folder with it where nothing else is in it. */
   async clear(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true })
+    await removeEmpty(dirname(this.#folder))
   }
 }
