@@ -1,8 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { env as environment } from 'node:process'
 import { pipeline } from 'node:stream'
 import { EspalierError, errorCodes } from '@espalier/shared'
+import { allocatorSettings } from '@espalier/shared/measure/index.js'
 import { sendError } from './routes.js'
 
 type Word = { readonly ready: true } | { readonly error: { readonly code: string; readonly message: string } }
@@ -35,6 +37,7 @@ export class Backend {
     const process = fork(child, [folder, socket], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       execArgv: [],
+      env: { ...environment, ...allocatorSettings },
     })
     const backend = new Backend(process, socket)
     const failed = (why: string) => new EspalierError('MODEL_NOT_READY', `the serving process ${why}`)
