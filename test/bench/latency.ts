@@ -15,7 +15,12 @@ import { measuredStep, profile, STEPS } from '@espalier/server/compiler/recipes/
 import { measuringChild } from '@espalier/server/compiler/runtime/index.js'
 import { criteria } from '@espalier/server/compiler/saliency/index.js'
 import { type Prunable, prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
-import { MeasuringProcess, median } from '@espalier/shared/measure/index.js'
+import {
+  MeasuringProcess,
+  median,
+  type OperatorTimes,
+  profileMachine,
+} from '@espalier/shared/measure/index.js'
 import { built, files } from './parts/conv-networks.js'
 
 export const about =
@@ -36,18 +41,19 @@ interface Row {
 /**
  * For each network, by l1 and one thread: half its MACs by the default, which measures in what multiples channels run
  * fastest, and by each step said; and half its MACs within the least latency in which this machine's profile still
- * keeps as much saliency as the default. Rows of networks that are not asked for stay as they were measured before.
+ * keeps as much saliency as the default; and how near a table of this machine that knows no network comes. Rows of networks that are not asked for stay as they were measured before.
  */
 export default async function latencyBench(options: Readonly<Record<string, string>>): Promise<object> {
   const names = options.networks?.split(',') ?? [...Object.keys(files), ...Object.keys(built)]
   const before: Row[] = existsSync(results) ? JSON.parse(await readFile(results, 'utf8')).rows : []
   const rows = new Map(before.filter((r) => 'byDefault' in r).map((r) => [r.network, r]))
+  const general = await profileMachine({ child: measuringChild })
   for (const name of names) {
     if (files[name] && !existsSync(files[name])) continue
     const graph = built[name]?.() ?? (await readModelFile(files[name] ?? ''))
     const row = {
       network: name,
-      ...(await half(graph, Number(options.rounds ?? 15), Number(options.times ?? 3))),
+      ...(await half(graph, general, Number(options.rounds ?? 15), Number(options.times ?? 3))),
     }
     console.error(JSON.stringify(row))
     rows.set(name, row)
@@ -65,7 +71,7 @@ export default async function latencyBench(options: Readonly<Record<string, stri
   return JSON.parse(await readFile(results, 'utf8'))
 }
 
-async function half(graph: Graph, rounds: number, times: number) {
+async function half(graph: Graph, general: OperatorTimes, rounds: number, times: number) {
   const subject = await prunable(graph)
   const { coupling } = subject
   const scores = criteria.l1(coupling)
@@ -90,6 +96,7 @@ async function half(graph: Graph, rounds: number, times: number) {
   }
   const seen = await ratios(subject, Object.values(forms), { rounds, times })
   const [denseMs] = seen.ms
+  const byGeneral = costsWithout(coupling, [], { latency: latencyModel(general, coupling) }).costs.latency
   const judged = Object.entries(forms).map(([name, { costs, saliency }], i) => {
     const share = costs.macs / dense.costs.macs
     const latency = seen.over[i].p50
@@ -111,6 +118,7 @@ async function half(graph: Graph, rounds: number, times: number) {
     queryMs: table.queryMs,
     step: step.round,
     ...(Object.fromEntries(judged.slice(1)) as Record<'byDefault' | 'byProfile', (typeof judged)[number][1]>),
+    generalOverMeasured: byGeneral / denseMs,
     predictedOverMeasured: checks.map((c) => c.predictedMs / c.measuredMs),
   }
 }
