@@ -7,7 +7,7 @@ import { FOLDER, peersIn } from './parts/peers.js'
 import { Resumable } from './parts/resumable.js'
 
 export const about =
-  "training steps beside PyTorch's eager, channels-last and compiled, one thread each, in turn; --python PATH --folder FOLDER --only NETWORK --batch (64) --rounds (5) --variants (eager,channels-last,compiled) --minutes (7)"
+  "training steps beside PyTorch's eager, channels-last and compiled, one thread each, in turn; --python PATH --folder FOLDER --only NETWORK --batch (64) --rounds (5) --seconds (2) --variants (eager,channels-last,compiled) --minutes (7)"
 
 interface Timed {
   readonly wall: number
@@ -28,7 +28,7 @@ const variants = 'eager,channels-last,compiled'
 
 /**
  * Steps of Adam on random samples, of the networks that `training/peer.py export` wrote. `ratio`: Espalier's samples a
- * second of processor time over PyTorch's at its best. A round is as many steps as take about two seconds.
+ * second of processor time over PyTorch's at its best. A round is as many steps as take about `seconds`.
  */
 export default async function training(options: Readonly<Record<string, string>>) {
   const folder = options.folder ?? FOLDER
@@ -55,6 +55,7 @@ async function compared(
 ) {
   const own = fileURLToPath(new URL('training/own.js', import.meta.url))
   const peer = join('test', 'bench', 'training', 'peer.py')
+  const seconds = Number(options.seconds ?? 2)
   const runners = [
     new Runner('espalier', process.execPath, [own, folder, name, `${batch}`]),
     ...(options.variants ?? variants)
@@ -69,7 +70,7 @@ async function compared(
     const steps = new Map<Runner, number>()
     for (const r of runners) {
       await r.steps(2)
-      steps.set(r, Math.max(2, Math.round(2 / (await r.steps(2)).cpu)))
+      steps.set(r, Math.max(2, Math.round(seconds / (await r.steps(2)).cpu)))
     }
     const times = new Map(runners.map((r) => [r, [] as Timed[]]))
     for (let round = 0; round < rounds; round++)
