@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Variants } from '@espalier/server/catalog/index.js'
 import type { VariantFigures } from '@espalier/server/http/schemas/index.js'
+import { offersOf } from '@espalier/server/offers.js'
 import { Boards, correctionFrom, onBoard } from '@espalier/server/telemetry/index.js'
 import { encode, facts, type Report, reports, reportsAck } from '@espalier/shared/messages/index.js'
 import { topic } from '@espalier/shared/topics.js'
@@ -89,7 +90,7 @@ async function house(t: Parameters<typeof centre>[0]) {
       { qos: 1 },
     )
   }
-  return { ...it, boards: new Boards(it.db), says, report, reportsAck }
+  return { ...it, boards: new Boards(it.db), figures, says, report, reportsAck }
 }
 
 t.test('what boards report corrects what is expected of variants that they never ran', async (t) => {
@@ -138,4 +139,22 @@ t.test('neither a slip, nor a talkative device, nor an older runtime decides', a
   const { correction, reports: count } = boards.get(board)
   t.equal(count, 15, 'the older runtime is left out')
   t.ok(Math.abs(onBoard(correction, 8 * MB) - 8 * MB) < 0.1 * MB, `${onBoard(correction, 8 * MB)}`)
+})
+
+t.test('what was compiled for boards that need less than here is offered by its budget', async (t) => {
+  const { db, events, figures } = await house(t)
+  const variants = new Variants(db, events)
+  const ports = { inputs: [], outputs: [], preprocess: null, labels: null }
+  const add = (name: string, memoryBudgetBytes: number) =>
+    variants.add([
+      {
+        ...{ name, model: 'digits', version: 1, compilation: null, digest: digestOf(name), ports },
+        figures: { ...figures(7 * MB), memoryBudgetBytes },
+      },
+    ])
+  add('for such boards', 4 * MB)
+  add('for here', 8 * MB)
+  const offered = new Map(offersOf(variants)('digits', 1).map((o) => [o.name, o]))
+  t.match(offered.get('for such boards'), { predictedRamBytes: 4 * MB, measuredRamBytes: null })
+  t.match(offered.get('for here'), { predictedRamBytes: 7 * MB + 1000, measuredRamBytes: 7 * MB })
 })

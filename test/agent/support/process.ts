@@ -32,7 +32,13 @@ export class AgentProcess {
     chmodSync(this.credentialFile, 0o600)
   }
 
-  start(args: readonly string[] = ['--memory', '100MB'], timings: object = soon, env: object = {}): void {
+  /** @param node options of Node.js itself */
+  start(
+    args: readonly string[] = ['--memory', '100MB'],
+    timings: object = soon,
+    env: object = {},
+    node: readonly string[] = [],
+  ): void {
     const fixed = [
       'run',
       '--credential',
@@ -50,7 +56,7 @@ export class AgentProcess {
       '--host-lock',
       join(tmpdir(), `espalier-test-${process.pid}.lock`),
     ]
-    const child = spawn(process.execPath, [program, ...fixed, ...patience, ...args], {
+    const child = spawn(process.execPath, [...node, program, ...fixed, ...patience, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, ...env },
     })
