@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { costsWithout, floor } from '@espalier/server/compiler/budget/index.js'
 import { latencyModel } from '@espalier/server/compiler/latency/index.js'
 import { writeModelFile } from '@espalier/server/compiler/onnx/index.js'
@@ -90,3 +92,28 @@ t.test('a latency that nobody can meet is refused before anything is trained or 
   await refused({ profile: options.model }, { code: 'MESSAGE_INVALID' })
   await refused({ variants: [{ latencyMs: -1 }] }, { code: 'OPTION_INVALID' })
 })
+
+t.test(
+  'four kinds of limits hold together on the command line, and the one that bound is named',
+  async (t) => {
+    const { model, data, profile: file } = await subject(t.testdir())
+    await writeFile(file, JSON.stringify({ ...times, machine: 'a small board' }))
+    const { size } = await stat(model)
+    const fitted = async (artifact: number, macs: number) => {
+      const out = join(t.testdirName, `out-${macs}`)
+      const limits = [
+        ...['--memory', '50MB', '--artifact', `${artifact}`],
+        ...['--macs', `${macs}`, '--latency', `${0.99 * dense}`, '--profile', file],
+      ]
+      const words = ['fit', model, ...limits, '--data', data, '-o', out, '--epochs', '0', '--json']
+      const run = await promisify(execFile)(process.execPath, ['server/dist/cli/main.js', ...words])
+      const { dense: whole, variants } = JSON.parse(run.stdout)
+      const [v] = variants
+      t.ok(v.measuredRamBytes <= 50e6 && v.artifactBytes <= artifact && v.macs <= macs * whole.macs)
+      t.ok(v.expectedMs <= 0.99 * dense)
+      return { bound: v.bound, report: await readFile(join(out, 'report.md'), 'utf8') }
+    }
+    t.match(await fitted(Math.round(size / 3), 0.9), { bound: 'artifact', report: /\| artifact \|/ })
+    t.match(await fitted(2 * size, 0.2), { bound: 'macs', report: /\| macs \|/ })
+  },
+)
