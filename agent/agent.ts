@@ -3,76 +3,42 @@ import { EspalierError, formatBytes } from '@espalier/shared'
 import { profiles } from '@espalier/shared/measure/index.js'
 import {
   blocksRequest,
-  type Command,
-  command,
   commandAck,
   encode,
-  type Facts,
   facts,
-  newCredential,
   parse,
   type Report,
   reported,
   reportsAck,
   servicePresence,
 } from '@espalier/shared/messages/index.js'
-import { publicKeyFrom, unseal } from '@espalier/shared/signing.js'
+import { publicKeyFrom } from '@espalier/shared/signing.js'
 import { type ParsedTopic, topic, topicFilter } from '@espalier/shared/topics.js'
 import { Activation } from './activation.js'
-import type { Clock } from './clock.js'
-import { type Credential, keepRenewed } from './credential.js'
 import { Dispatch } from './dispatch.js'
 import { Documents } from './documents.js'
 import { Fetcher } from './fetch/fetcher.js'
 import { Hook } from './hook.js'
 import { Keeper } from './keeper.js'
-import { type BenchmarkSettings, benchmark } from './measure/benchmark.js'
+import { benchmark } from './measure/benchmark.js'
 import { Link } from './net/link.js'
+import type { AgentOptions } from './options.js'
+import { Orders } from './orders.js'
 import { Probation } from './probation.js'
 import { knownOf, reportOf } from './report.js'
-import type { Endpoint } from './serve/endpoint.js'
 import { type Held, Status, type Subject } from './status.js'
 import { Artifacts } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
 import { errnoOf, writeAtomic } from './store/files.js'
 import { Ledger } from './store/ledger.js'
-import { Outbox, type OutboxLimits } from './store/outbox.js'
+import { Outbox } from './store/outbox.js'
 import { Outcomes } from './store/outcomes.js'
-
-/** How patient the agent is, ms; the defaults suit real networks. */
-export interface Timings {
-  /** First and longest pause between attempts to reach the broker. */
-  readonly reconnectMs?: readonly [first: number, longest: number]
-  /** First and longest pause before a variant that failed is tried again. */
-  readonly retryMs?: readonly [first: number, longest: number]
-  /** Silence after which blocks under way count as lost. */
-  readonly blockPatienceMs?: number
-  /** Silence after which a report is sent again. */
-  readonly reportPatienceMs?: number
-  /** How often the active variant is measured again; 0 for never. */
-  readonly everyMs?: number
-  readonly keepaliveSeconds?: number
-}
-
-export interface AgentOptions {
-  readonly credential: Credential
-  readonly stateDir: string
-  readonly facts: Facts
-  readonly clock: Clock
-  readonly benchmark: BenchmarkSettings
-  readonly timings?: Timings
-  readonly outbox?: Partial<OutboxLimits>
-  /** Where the active variant answers inference requests, if anywhere; it is the caller's to close. */
-  readonly endpoint?: Endpoint
-  /** The operator's program that is told of each new active variant. */
-  readonly hook?: string
-  readonly log: (line: string) => void
-}
 
 /** The agent: its parts, wired. Each part knows only what it is handed here. */
 export class Agent {
   readonly #options: AgentOptions
   readonly #ledger: Ledger
+  readonly #orders: Orders
   readonly #artifacts: Artifacts
   readonly #documents: Documents
   readonly #outbox: Outbox
@@ -94,6 +60,7 @@ export class Agent {
     const device = credential.id
     this.#options = options
     this.#ledger = new Ledger(join(stateDir, 'ledger.json'))
+    this.#orders = new Orders({ credential, ledger: this.#ledger, clock, stateDir })
     this.#artifacts = new Artifacts(stateDir)
     this.#artifacts.prepare()
     this.#outbox = new Outbox(join(stateDir, 'outbox'), options.outbox)
@@ -308,35 +275,17 @@ export class Agent {
   }
 
   #obey(payload: Uint8Array): void {
-    const { credential, clock } = this.#options
-    const order: Command = unseal(command, payload, {
-      keys: [publicKeyFrom(credential.servicePublicKey)],
-      now: clock.now(),
-      bound: { type: 'command', device: credential.id },
-      atLeast: this.#ledger.highest('command'),
-    })
-    const isNew = order.n > this.#ledger.highest('command')
-    this.#ledger.accept('command', order.n)
+    const { order, isNew } = this.#orders.command(payload)
     if (isNew && order.action === 'benchmark') this.#keeper.remeasure()
     if (isNew && order.action === 'select') this.#keeper.reselect()
-    const to = topic('commandAck', { device: credential.id, n: order.n })
+    const to = topic('commandAck', { device: this.#options.credential.id, n: order.n })
     this.#publish(to, encode(commandAck, { n: order.n, done: true, error: null }))
   }
 
-  /** A new password is on disk before it is used; the service forgets the old one once this device came with the new. */
   #isRenewed(payload: Uint8Array): void {
-    const { credential, clock, stateDir, log } = this.#options
-    const { password, n, issuedAt } = unseal(newCredential, payload, {
-      keys: [publicKeyFrom(credential.servicePublicKey)],
-      now: clock.now(),
-      bound: { type: 'credential', device: credential.id },
-      atLeast: this.#ledger.highest('credential'),
-    })
-    if (n === this.#ledger.highest('credential')) return
-    const renewed = { ...credential, password, issuedAt }
-    keepRenewed(stateDir, renewed)
-    this.#ledger.accept('credential', n)
-    log('the service has given this device a new password; connecting with it')
+    const renewed = this.#orders.renewal(payload)
+    if (!renewed) return
+    this.#options.log('the service has given this device a new password; connecting with it')
     this.#link.renew(renewed)
   }
 
