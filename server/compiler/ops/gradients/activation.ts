@@ -16,7 +16,10 @@ const either =
   }
 
 const square = ({ g }: Place, x: string) => g.mul(x, x)
-const inverseRoot = ({ g }: Place, of: string) => g.op('Reciprocal', [g.op('Sqrt', [of])])
+const inverseRoot = ({ g }: Place, of: string) => {
+  g.steep()
+  return g.op('Reciprocal', [g.op('Sqrt', [of])])
+}
 /** a + b · x² */
 const quadratic = (p: Place, a: number, b: number, x: string) =>
   p.g.add(p.g.scalar(a), p.g.scale(square(p, x), b))

@@ -33,8 +33,14 @@ export class Builder {
   readonly #scalars = new Map<number, string>()
   readonly #lists = new Map<string, string>()
   #count = 0
+  #isSteep = false
 
   constructor(readonly prefix: string) {}
+
+  /** From here on a gradient may be infinite, as the slope of √x at 0 is: no mask may multiply it, for ∞ · 0 is no number. */
+  steep(): void {
+    this.#isSteep = true
+  }
 
   fresh(hint: string): string {
     return `${this.prefix}${hint}_${this.#count++}`
@@ -123,8 +129,9 @@ export class Builder {
     return this.sum(this.reshape(this.matMul(rows(a), rows(b), { transB: true }), [batch, channels]), [0])
   }
 
-  /** x where the condition holds, else 0. A product is quicker than the runtime's Where with a number. */
-  masked = (x: string, condition: string) => this.mul(x, this.cast(condition, 'float32'))
+  /** x where the condition holds, else 0. A product is quicker than the runtime's Where with a number, where x is finite. */
+  masked = (x: string, condition: string) =>
+    this.#isSteep ? this.where(condition, x, this.scalar(0)) : this.mul(x, this.cast(condition, 'float32'))
   where = (condition: string, a: string, b: string) => this.op('Where', [condition, a, b])
   /** Zeros around `x`; negative amounts crop. `pads`: all starts, then all ends. */
   pad = (x: string, pads: readonly number[]) =>

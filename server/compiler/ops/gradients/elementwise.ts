@@ -86,6 +86,13 @@ const sum =
     )
   }
 
+const steep =
+  (rule: GradientRule): GradientRule =>
+  (p) => {
+    p.g.steep()
+    return rule(p)
+  }
+
 const where: GradientRule = (p) => {
   const { g, dy, node } = p
   const [condition, a, b] = node.inputs
@@ -115,7 +122,7 @@ export const elementwise: GradientRules = {
   Min: extreme,
   Mod: mod,
   Where: where,
-  Pow: pow,
+  Pow: steep(pow),
   Identity: unary(({ dy }) => dy),
   /** Between float types. */
   Cast: unary(({ g, dy, node, dtype }) => g.cast(dy, dtype(node.inputs[0]))),
@@ -123,9 +130,9 @@ export const elementwise: GradientRules = {
   /** As in inference: nothing is dropped. */
   Dropout: unary(({ dy }) => dy),
   Neg: unary(({ g, dy }) => g.neg(dy)),
-  Sqrt: unary(({ g, dy }, _, y) => g.div(g.scale(dy, 0.5), y)),
+  Sqrt: steep(unary(({ g, dy }, _, y) => g.div(g.scale(dy, 0.5), y))),
   Exp: unary(({ g, dy }, _, y) => g.mul(dy, y)),
-  Log: unary(({ g, dy }, x) => g.div(dy, x)),
+  Log: steep(unary(({ g, dy }, x) => g.div(dy, x))),
   Tanh: unary(({ g, dy }, _, y) => g.mul(dy, g.sub(g.scalar(1), g.mul(y, y)))),
   Sigmoid: unary(({ g, dy }, _, y) => g.mul(dy, g.mul(y, g.sub(g.scalar(1), y)))),
   Erf: unary(({ g, dy }, x) => g.mul(dy, g.scale(g.op('Exp', [g.neg(g.mul(x, x))]), 2 / Math.sqrt(Math.PI)))),
