@@ -34,6 +34,14 @@ import { Ledger } from './store/ledger.js'
 import { Outbox } from './store/outbox.js'
 import { Outcomes } from './store/outcomes.js'
 
+/** Why a document may be refused though it is good: a disk that is full, a clock that is wrong, bytes that a bad link changed. */
+const passing: ReadonlySet<string> = new Set([
+  'DISK_FULL',
+  'DOCUMENT_EXPIRED',
+  'MESSAGE_INVALID',
+  'SIGNATURE_INVALID',
+])
+
 /** The agent: its parts, wired. Each part knows only what it is handed here. */
 export class Agent {
   readonly #options: AgentOptions
@@ -237,11 +245,11 @@ export class Agent {
     } catch (e) {
       const error = this.#status.fail(subject, diskError(e, this.#options.stateDir))
       this.#options.log(`${error.code}: ${error.message}`)
-      if (error.code === 'DISK_FULL') this.#refreshLater()
+      if (passing.has(error.code)) this.#refreshLater()
     }
   }
 
-  /** What a full disk made us refuse is retained by the broker: it is asked for again when there may be room. */
+  /** What is refused for a reason that may pass is retained by the broker: it is asked for again. */
   #refreshLater(): void {
     const { timings: { retryMs: [pauseMs] = [60_000] } = {} } = this.#options
     if (this.#refresh) clearTimeout(this.#refresh)

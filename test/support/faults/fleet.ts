@@ -93,9 +93,13 @@ export class Fleet {
     for (const { id, agent } of this.#devices) {
       if (!existsSync(join(agent.state, 'reported.json'))) continue
       const { revision, active } = saidBy(agent)
-      if (revision < (this.#highest.get(id) ?? 0) || (active && !known.includes(active.variant)))
+      // A device whose clock is off takes the document on its disk for expired, and says 0 until it is sent again.
+      if (
+        (revision > 0 && revision < (this.#highest.get(id) ?? 0)) ||
+        (active && !known.includes(active.variant))
+      )
         this.#wrong.add(id)
-      this.#highest.set(id, revision)
+      this.#highest.set(id, Math.max(revision, this.#highest.get(id) ?? 0))
     }
   }
 
