@@ -139,7 +139,11 @@ t.test('what cannot be done is one line and status 1, what cannot be meant is st
       2,
       /'4 apples' is not a size/,
     ],
-    [['compilations', 'create', 'm', '--data', 'd', ...away], 2, /--memory, --macs, --params, --artifact or --latency/],
+    [
+      ['compilations', 'create', 'm', '--data', 'd', ...away],
+      2,
+      /--memory, --macs, --params, --artifact or --latency/,
+    ],
     [['compilations', 'create', 'm', ...away], 2, /--data/],
     [['compilations', 'create', 'm', '--data', 'd', '--macs', '2', ...away], 2, /'2' is not a share/],
     [['datasets', 'create', 'd', ...away], 2, /either a data spec or --upload/],
