@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import type { Manifest } from './store/artifacts.js'
-import { readText, writeAtomic } from './store/files.js'
+import { errnoOf, readText, writeAtomic } from './store/files.js'
 
 export interface HookOptions {
   /** The operator's program; it is run without a shell and without arguments. */
@@ -49,8 +49,9 @@ export class Hook {
       onEnd(problem === null ? null : new EspalierError('HOOK_FAILED', problem))
       try {
         if (problem === null) writeAtomic(this.#path, manifest.digest)
-      } catch {
+      } catch (e) {
         // A full disk: it is told once more after the next start.
+        if (errnoOf(e) === undefined) throw e
       }
     }
   }

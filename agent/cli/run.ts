@@ -100,12 +100,16 @@ const stopAsked = () =>
   })
 
 async function keepRunning(agentOptions: AgentOptions, stopped: Promise<void>): Promise<void> {
-  const agent = new Agent(agentOptions)
-  agent.start()
-  await stopped
-  log('stopping; what was under way goes on after the next start')
-  await agent.stop()
-  await agentOptions.endpoint?.close()
+  try {
+    const agent = new Agent(agentOptions)
+    agent.start()
+    await stopped
+    log('stopping; what was under way goes on after the next start')
+    await agent.stop()
+  } finally {
+    // An agent that cannot start must not be kept alive by an open port.
+    await agentOptions.endpoint?.close()
+  }
 }
 
 function lockState(stateDir: string): Lock {

@@ -133,6 +133,7 @@ export class Endpoint {
   }
 
   #retryLater(): void {
+    if (this.#isClosed) return
     const longest = this.#options.restartMs?.[1] ?? 60_000
     this.#retry = setTimeout(() => this.#swap(), this.#pauseMs)
     this.#pauseMs = Math.min(this.#pauseMs * 2, longest)

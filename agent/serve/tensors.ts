@@ -12,7 +12,7 @@ interface Kind {
   /** The runtime's name of the type. */
   readonly type: string
   readonly array: { new (length: number): Values; readonly BYTES_PER_ELEMENT: number }
-  readonly from: ((buffer: ArrayBuffer) => Values) | null
+  readonly from: (buffer: ArrayBuffer) => Values
   /** Smallest and largest whole number; null for real numbers, which JSON gives as they are. */
   readonly range: readonly [number, number] | null
 }
@@ -78,7 +78,7 @@ export function decode(input: SentTensor, binary: Uint8Array | null): { type: st
       )
     const copy = new ArrayBuffer(bytes)
     new Uint8Array(copy).set(binary)
-    return { type: found.type, values: found.from!(copy) }
+    return { type: found.type, values: found.from(copy) }
   }
   if (!data) throw refuse(name, 'neither data nor binary_data_size is given')
   if (datatype === 'FP16') throw refuse(name, 'FP16 has no form in JSON; send it as binary data')

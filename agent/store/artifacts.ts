@@ -13,7 +13,7 @@ import {
 import { basename, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
-import { errnoOf, readText, syncFolder, writeAtomic } from './files.js'
+import { errnoOf, readText, removeFlushed, syncFolder, writeAtomic } from './files.js'
 import { discardPartial } from './partial.js'
 
 /** What applications read beside the model. `digest` is the SHA-256 of `model.onnx`, `variant` its name. */
@@ -111,15 +111,15 @@ export class Artifacts {
   fallBack(): string | null {
     const previous = this.linked('previous')
     if (previous !== null && this.has(previous)) this.#link('current', previous)
-    else this.#unlink('current')
-    this.#unlink('previous')
+    else removeFlushed(join(this.root, 'current'))
+    removeFlushed(join(this.root, 'previous'))
     return this.linked('current')
   }
 
   /** Removes an installed variant, and `previous` if it is that. Never the active one. */
   remove(digest: string): void {
     if (this.linked('current') === digest) return
-    if (this.linked('previous') === digest) this.#unlink('previous')
+    if (this.linked('previous') === digest) removeFlushed(join(this.root, 'previous'))
     rmSync(join(this.#folder, digest), { recursive: true, force: true })
     syncFolder(this.#folder)
   }
@@ -149,11 +149,6 @@ export class Artifacts {
     rmSync(aside, { force: true })
     symlinkSync(join('artifacts', digest), aside)
     renameSync(aside, join(this.root, link))
-    syncFolder(this.root)
-  }
-
-  #unlink(link: Link): void {
-    rmSync(join(this.root, link), { force: true })
     syncFolder(this.root)
   }
 }

@@ -232,3 +232,9 @@ t.test('a variant that cannot be loaded leaves the one before it serving', async
   while ((await post(url, query())).status !== 503) await sleep(20)
   t.pass('nothing serves where nothing is active')
 })
+
+t.test('a port that is taken is said to be', async (t) => {
+  const { port } = await setUp(t)
+  const second = new Endpoint({ port, child, log: () => {} })
+  await t.rejects(second.listen(), { code: 'PORT_TAKEN', message: /--serve/ })
+})
