@@ -94,6 +94,11 @@ export class Catalogues {
     })
   }
 
+  /** Resolves once everything is published that was asked for so far, or was refused. */
+  async settled(): Promise<void> {
+    await this.#turn
+  }
+
   /** The version's catalogue, or the newest version's. @throws CATALOGUE_UNKNOWN */
   get(model: string, version?: number): Published {
     const row = this.#row(model, version)

@@ -106,9 +106,10 @@ export class Fleet implements FleetPart {
     return this.#view(this.#devices.get(id))
   }
 
-  assign(device: string, assignment: Assignment): Device {
+  async assign(device: string, assignment: Assignment): Promise<Device> {
     this.#devices.get(device)
-    this.#give([device], this.#wish(assignment))
+    const wish = await this.#wish(assignment)
+    this.#give([device], wish)
     return this.device(device)
   }
 
@@ -133,15 +134,20 @@ export class Fleet implements FleetPart {
     return this.group(id)
   }
 
-  assignGroup(id: string, assignment: Assignment): Group {
-    const { devices } = this.#groups.get(id)
-    const wish = this.#wish(assignment)
-    this.#give(devices, wish, () => this.#groups.assign(id, wish))
+  async assignGroup(id: string, assignment: Assignment): Promise<Group> {
+    this.#groups.get(id)
+    const wish = await this.#wish(assignment)
+    this.#give(this.#groups.get(id).devices, wish, () => this.#groups.assign(id, wish))
     return this.group(id)
   }
 
-  /** The assignment with its version filled in. @throws CATALOGUE_UNKNOWN */
-  #wish({ model, version, objective = {} }: Assignment): Wish {
+  /**
+   * The assignment with its version filled in. Whoever assigns what was compiled a moment ago waits for its catalogue:
+   * blocks are cut and signed after the compilation has ended.
+   * @throws CATALOGUE_UNKNOWN
+   */
+  async #wish({ model, version, objective = {} }: Assignment): Promise<Wish> {
+    await this.#o.catalogues.settled()
     return { model, version: this.#o.catalogues.get(model, version).version, objective }
   }
 

@@ -24,14 +24,14 @@ export interface FleetPart {
   devices(page: PageQuery): Page<Device>
   device(id: string): Device
   /** Signs and publishes what the device should run. The newest version where none is named. */
-  assign(device: string, assignment: Assignment): Device
+  assign(device: string, assignment: Assignment): Promise<Device>
   /** Sends a command. @returns its number. */
   command(device: string, command: DeviceCommand): { n: number }
   groups(page: PageQuery): Page<Group>
   group(id: string): Group
   /** Makes the group consist of exactly these devices. */
   setGroup(id: string, devices: readonly string[]): Group
-  assignGroup(id: string, assignment: Assignment): Group
+  assignGroup(id: string, assignment: Assignment): Promise<Group>
 }
 
 /** What the routes ask of admission. Unknown ids throw DEVICE_UNKNOWN. */

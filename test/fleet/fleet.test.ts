@@ -169,8 +169,8 @@ t.test('garbage on every topic changes nothing and the device stays connected', 
 t.test('an assignment reaches the device signed, with a rising revision', async (t) => {
   const { fleet, join } = await withVariants(t)
   const device = await join('a')
-  fleet.assign('a', { model: 'digits', objective: { p95Ms: 20 } })
-  fleet.assign('a', { model: 'digits', version: 1 })
+  await fleet.assign('a', { model: 'digits', objective: { p95Ms: 20 } })
+  await fleet.assign('a', { model: 'digits', version: 1 })
   const last = (await orders(device, 'a')).at(-1)
   t.match(last, {
     revision: 2,
@@ -180,15 +180,26 @@ t.test('an assignment reaches the device signed, with a rising revision', async 
     objective: { maximise: 'accuracy' },
   })
   t.match(fleet.device('a').assigned, { model: 'digits', revision: 2 })
-  t.throws(() => fleet.assign('a', { model: 'digits', version: 9 }), { code: 'CATALOGUE_UNKNOWN' })
-  t.throws(() => fleet.assign('b', { model: 'digits' }), { code: 'DEVICE_UNKNOWN' })
+  await t.rejects(fleet.assign('a', { model: 'digits', version: 9 }), { code: 'CATALOGUE_UNKNOWN' })
+  await t.rejects(fleet.assign('b', { model: 'digits' }), { code: 'DEVICE_UNKNOWN' })
   t.equal(fleet.device('a').assigned?.revision, 2, 'what was refused changed nothing')
+})
+
+t.test('what was offered a moment ago can be assigned: its catalogue is waited for', async (t) => {
+  const { fleet, offer, catalogues } = await centre(t)
+  fleet.admission.create({ id: 'a' })
+  fleet.setGroup('north', ['a'])
+  offer('large', 20_000_000)
+  const published = catalogues.publish('digits', 1)
+  t.match(await fleet.assign('a', { model: 'digits' }), { assigned: { model: 'digits', version: 1 } })
+  t.match(await fleet.assignGroup('north', { model: 'digits', version: 1 }), { devices: ['a'] })
+  await published
 })
 
 t.test('a withdrawn variant brings a new catalogue and a new revision that names it', async (t) => {
   const { fleet, join, offers, catalogues, large } = await withVariants(t)
   const device = await join('a')
-  fleet.assign('a', { model: 'digits' })
+  await fleet.assign('a', { model: 'digits' })
   await orders(device, 'a')
   offers.pop()
   fleet.catalogueChanged(await catalogues.publish('digits', 1))
@@ -200,7 +211,7 @@ t.test('a group’s assignment holds for its devices, and for those who join lat
   const { fleet, join } = await withVariants(t)
   const [a, b] = [await join('a'), await join('b')]
   fleet.setGroup('north', ['a'])
-  fleet.assignGroup('north', { model: 'digits' })
+  await fleet.assignGroup('north', { model: 'digits' })
   t.match(await orders(a, 'a'), [{ revision: 1, device: 'a' }])
   t.equal(fleet.device('b').assigned, null)
   t.same(fleet.setGroup('north', ['a', 'b']), { id: 'north', devices: ['a', 'b'] })
@@ -210,7 +221,7 @@ t.test('a group’s assignment holds for its devices, and for those who join lat
   t.match(fleet.device('c'), { groups: ['north'], assigned: { model: 'digits' } })
   t.throws(() => fleet.setGroup('north', ['a', 'nobody']), { code: 'DEVICE_UNKNOWN' })
   t.same(fleet.group('north').devices, ['a', 'b', 'c'])
-  t.throws(() => fleet.assignGroup('south', { model: 'digits' }), { code: 'GROUP_UNKNOWN' })
+  await t.rejects(fleet.assignGroup('south', { model: 'digits' }), { code: 'GROUP_UNKNOWN' })
 })
 
 t.test('devices and groups are read page by page', async (t) => {
@@ -255,7 +266,7 @@ t.test('a command waits for its device and is sent until it is acknowledged', as
 t.test('after a restart every device finds its order again', async (t) => {
   const first = await withVariants(t)
   const { password } = first.fleet.admission.create({ id: 'a' })
-  first.fleet.assign('a', { model: 'digits' })
+  await first.fleet.assign('a', { model: 'digits' })
   await first.broker.close()
   const second = await centre(t, { db: first.db, folder: first.folder })
   t.equal(second.fleet.device('a').online, false)
