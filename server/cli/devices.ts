@@ -15,7 +15,7 @@ export const command: Define = (devices) => {
         ['DEVICE', (d) => d.id],
         ['', (d) => (d.revokedAt !== null ? 'revoked' : d.online ? 'online' : 'offline')],
         ['BOARD', (d) => d.board],
-        ['STATE', (d) => d.state],
+        ['STATE', stateOf],
         ['ASSIGNED', (d) => d.assigned && `${d.assigned.model} v${d.assigned.version}`],
         ['ACTIVE', (d) => d.active && (d.active.name ?? d.active.variant.slice(0, 12))],
         ['BUDGET', (d) => show.bytes(d.memoryBudgetBytes)],
@@ -145,3 +145,8 @@ const about = (d: Device) =>
     'Credential revoked': show.time(d.revokedAt),
     Error: d.error && `${d.error.message} (${d.error.code})`,
   })
+
+const stateOf = ({ state, progress }: Device) =>
+  progress === null
+    ? state
+    : `${state} ${Math.floor((100 * progress.doneBytes) / Math.max(1, progress.totalBytes))} %`

@@ -217,6 +217,7 @@ export class Fleet implements FleetPart {
       active: held(state?.active),
       previous: held(state?.previous),
       candidate: held(state?.candidate),
+      progress: state?.progress ?? null,
       error: state?.error ?? null,
       p50Ms: measured?.p50Ms ?? null,
       p95Ms: measured?.p95Ms ?? null,

@@ -152,6 +152,28 @@ t.test(
   },
 )
 
+t.test('while a device fetches, its row and its page say how much it has', { skip }, async (t) => {
+  const data = t.testdir()
+  const { variants } = await furnish(data)
+  const service = await serve(t, data)
+  const visitor = await (await register(t, service, 'pi-4'))()
+  const candidate = { model: 'digits', version: 2, variant: variants[0].digest }
+  const has = (doneBytes: number) =>
+    visitor.says({}, { state: 'fetching', candidate, progress: { doneBytes, totalBytes: 8e6 } })
+  await has(2e6)
+  const fleet = await open(t, service.url)
+  const device = await open(t, service.url, '/#/devices/pi-4')
+  const bars = [fleet, device].map((page) =>
+    page.getByRole('progressbar', { name: 'pi-4 fetches digits-8MB' }),
+  )
+  for (const bar of bars) t.equal(await bar.getAttribute('aria-valuenow'), '25')
+  await has(6.1e6)
+  for (const page of [fleet, device]) await page.getByText('76 % of 8.00 MB').waitFor()
+  for (const bar of bars) t.equal(await bar.getAttribute('aria-valuenow'), '76')
+  await visitor.says({}, { active: candidate, progress: null })
+  for (const bar of bars) await bar.waitFor({ state: 'detached' })
+})
+
 /** Counts the canvas's pixels of about the colour that a custom property stands for. */
 const paintedLike = (page: Page, property: string) =>
   page.evaluate((property) => {

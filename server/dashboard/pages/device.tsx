@@ -4,6 +4,7 @@ import { bytes, count, digest, ms, none, percent, plural, time, withUnit } from 
 import { Ago } from '../parts/ago.js'
 import { MemoryBar } from '../parts/bars.js'
 import { BoardMemory } from '../parts/board-memory.js'
+import { Fetching } from '../parts/fetching.js'
 import { Facts, PageFrame, Section, WideTable } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
 import { DeviceState } from '../parts/mark.js'
@@ -105,7 +106,9 @@ function Serving({ device, byDigest }: ServingProps) {
       {candidate === null ? (
         <Slot title="Previous variant" held={previous} byDigest={byDigest} />
       ) : (
-        <Slot title="Candidate" held={candidate} byDigest={byDigest} />
+        <Slot title="Candidate" held={candidate} byDigest={byDigest}>
+          <Fetching device={device} />
+        </Slot>
       )}
       {active === null && assigned === null && (
         <div class="empty">
@@ -123,9 +126,10 @@ interface SlotProps {
   readonly title: string
   readonly held: Device['active']
   readonly byDigest: ReadonlyMap<string, Variant>
+  readonly children?: preact.ComponentChildren
 }
 
-function Slot({ title, held, byDigest }: SlotProps) {
+function Slot({ title, held, byDigest, children }: SlotProps) {
   const variant = held === null ? undefined : byDigest.get(held.variant)
   return (
     <div>
@@ -144,6 +148,7 @@ function Slot({ title, held, byDigest }: SlotProps) {
             {variant?.top1 != null && `, top-1 ${percent(variant.top1)} %`}
             {variant?.withdrawnAt != null && ', withdrawn'}
           </p>
+          {children}
         </>
       )}
     </div>

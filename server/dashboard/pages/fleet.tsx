@@ -3,6 +3,7 @@ import { Sparkline } from '../charts/sparkline.js'
 import { ms, none, percent, plural, withUnit } from '../format.js'
 import { Ago } from '../parts/ago.js'
 import { MemoryBar } from '../parts/bars.js'
+import { Fetching } from '../parts/fetching.js'
 import { PageFrame, Section } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
 import { CompilationStateMark, DeviceState } from '../parts/mark.js'
@@ -168,6 +169,7 @@ function DeviceRow({ device, variant, reports }: DeviceRowProps) {
       </th>
       <td class="state">
         <DeviceState device={device} />
+        <Fetching device={device} />
       </td>
       <td class="variant">
         {active === null ? (

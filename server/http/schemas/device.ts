@@ -34,6 +34,8 @@ export const Device = Type.Object({
   active: Nullable(Held),
   previous: Nullable(Held),
   candidate: Nullable(Held),
+  /** How much of the candidate is there, while it is fetched. */
+  progress: Nullable(Type.Object({ doneBytes: Bytes, totalBytes: Bytes })),
   error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
   /** Of the latest report on the active variant. */
   p50Ms: Nullable(Ms),
