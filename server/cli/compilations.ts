@@ -1,4 +1,6 @@
 import { EspalierError } from '@espalier/shared'
+import { criterionNames } from '../compiler/names.js'
+import { readRecipe } from '../compiler/recipe.js'
 import type { Compilation, CompilationDetail, NewCompilation, Variant } from '../http/schemas/index.js'
 import { Client, type ServerOptions, serverOptions } from './client.js'
 import { count, type Define, interruption, many, outputOf, positive, share, size } from './command.js'
@@ -18,6 +20,7 @@ interface CreateOptions extends Options {
   artifact?: number[]
   latency?: number[]
   profile?: string
+  recipe?: string
   criterion?: string
   epochs?: number
   seed?: number
@@ -64,7 +67,8 @@ export const command: Define = (compilations) => {
       .option('--artifact <size>', "bytes that a variant's file may have; may be repeated", many(size))
       .option('--latency <ms>', 'of the median query, in ms; may be repeated', many(positive))
       .option('--profile <file>', 'operator times of the device it is for (default: measured by the service)')
-      .option('--criterion <name>', 'how units are ranked: l1, l2, bn-gamma, random or taylor')
+      .option('--recipe <file>', 'the method as a small JSON file, as espalier fit takes it')
+      .option('--criterion <name>', `how units are ranked: ${criterionNames.join(', ')}`)
       .option('--epochs <n>', 'of fine-tuning', count)
       .option('--seed <n>', 'for what is drawn at random', count)
       .option('--board <name>', 'the kind of board that memory budgets are for, as its devices name it')
@@ -103,17 +107,18 @@ export const command: Define = (compilations) => {
 }
 
 async function request(model: string, o: CreateOptions): Promise<NewCompilation> {
-  if (!o.memory && !o.macs && !o.params && !o.artifact && !o.latency) {
+  const recipe = o.recipe === undefined ? undefined : await readRecipe(o.recipe)
+  const { version, data, criterion, epochs, seed, board, macs, params } = o
+  const limits = { memoryBytes: o.memory, macs, params, artifactBytes: o.artifact, latencyMs: o.latency }
+  if (Object.values(limits).every((l) => l === undefined) && recipe?.schedule !== 'iterative') {
     throw new EspalierError(
       'OPTION_INVALID',
       'say what to compile for: --memory, --macs, --params, --artifact or --latency',
     )
   }
-  const { version, data, criterion, epochs, seed, board, macs, params } = o
-  const limits = { memoryBytes: o.memory, macs, params, artifactBytes: o.artifact, latencyMs: o.latency }
   const { readTimes } = await import('../compiler/latency/index.js')
   const profile = o.profile === undefined ? undefined : await readTimes(o.profile)
-  return { model, version, ...limits, profile, data, eval: o.eval, criterion, epochs, seed, board }
+  return { model, version, ...limits, profile, data, eval: o.eval, recipe, criterion, epochs, seed, board }
 }
 
 /** Draws progress until the compilation ends. Ctrl-C stops following, not the compilation. */

@@ -1,7 +1,7 @@
 import { formatBytes } from '@espalier/shared'
-import { variantLimits } from '../compiler/limits.js'
-import { type FitResult, fit, readRecipe } from '../compiler/recipes/index.js'
-import { type OptimizerName, optimizerNames } from '../compiler/train/index.js'
+import { type OptimizerName, optimizerNames } from '../compiler/names.js'
+import { readRecipe, variantsOf } from '../compiler/recipe.js'
+import { type FitResult, fit } from '../compiler/recipes/index.js'
 import { count, type Define, interruption, many, oneOf, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { frontierTable } from './frontier.js'
@@ -99,7 +99,6 @@ async function run(model: string, options: Options): Promise<void> {
     artifactBytes: options.artifact,
     latencyMs: options.latency,
   }
-  const open = recipe?.schedule === 'iterative' && Object.values(lists).every((l) => l === undefined)
   const { lr, optimizer, batch, weightDecay, shift, flip } = options
   const result = await fit(
     {
@@ -108,7 +107,7 @@ async function run(model: string, options: Options): Promise<void> {
       data: options.data,
       eval: options.eval,
       recipe,
-      variants: open ? [{}] : variantLimits(lists),
+      variants: variantsOf(recipe, lists),
       profile: options.profile,
       load: loadOptionsOf(options),
       criterion: options.criterion,

@@ -6,14 +6,9 @@ import type { Footprint } from '../compiler/analysis/index.js'
 import { loadDataset } from '../compiler/data/index.js'
 import { readTimes } from '../compiler/latency/index.js'
 import type { Resource } from '../compiler/limits.js'
+import { criterionNames } from '../compiler/names.js'
 import { readModelFile, writeFiles, writeModel } from '../compiler/onnx/index.js'
-import {
-  criterionNames,
-  frontierPlot,
-  type PruneOptions,
-  type PruneResult,
-  prune,
-} from '../compiler/recipes/index.js'
+import { frontierPlot, type PruneOptions, type PruneResult, prune } from '../compiler/recipes/index.js'
 import type { Check } from '../compiler/surgery/index.js'
 import { count, type Define, outputOf, positive, share, size } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'

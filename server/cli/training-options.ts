@@ -1,14 +1,6 @@
 import type { Command } from 'commander'
-import {
-  type LossName,
-  lossNames,
-  type OptimizerName,
-  optimizerNames,
-  type ScheduleName,
-  scheduleNames,
-  type TrainOptions,
-  type TrainProgress,
-} from '../compiler/train/index.js'
+import { type OptimizerName, optimizerNames, type ScheduleName, scheduleNames } from '../compiler/names.js'
+import { type LossName, lossNames, type TrainOptions, type TrainProgress } from '../compiler/train/index.js'
 import { count, many, oneOf, positive, share } from './command.js'
 import { show } from './output.js'
 

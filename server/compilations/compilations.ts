@@ -10,7 +10,9 @@ import {
   type Variants,
 } from '../catalog/index.js'
 import { runChild } from '../child/index.js'
-import { type Correction, variantLimits } from '../compiler/limits.js'
+import type { Correction } from '../compiler/limits.js'
+import { requireCriterion } from '../compiler/names.js'
+import { checkRecipe, variantsOf } from '../compiler/recipe.js'
 import type { Events } from '../events.js'
 import type {
   Compilation,
@@ -115,9 +117,14 @@ export class Compilations {
     )
   }
 
-  /** Queues a compilation. @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, OPTION_INVALID, BOARD_UNKNOWN */
+  /**
+   * Queues a compilation.
+   * @throws MODEL_UNKNOWN, VERSION_UNKNOWN, DATASET_UNKNOWN, DATASET_INVALID, OPTION_INVALID, RECIPE_INVALID, BOARD_UNKNOWN
+   */
   create(request: NewCompilation): Compilation {
-    variantLimits(request) // refused here, not by the worker later
+    // What is wrong is refused here, not by the worker later.
+    variantsOf(request.recipe && checkRecipe(request.recipe), request)
+    if (request.criterion !== undefined) requireCriterion(request.criterion)
     if (request.board !== undefined) this.#o.boards.correction(request.board)
     const { version } = this.#o.models.version(request.model, request.version)
     const data = this.#o.datasets.get(request.data)
@@ -229,6 +236,7 @@ export class Compilations {
       data: this.#o.datasets.get(request.data).spec,
       eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
       ...{ memoryBytes, macs, params, artifactBytes, latencyMs, profile, criterion, epochs, seed, out },
+      recipe: request.recipe && checkRecipe(request.recipe),
       board: board === undefined ? undefined : { name: board, ...this.#o.boards.correction(board) },
     }
   }

@@ -1,5 +1,6 @@
 import type { FrontierPoint } from '../compiler/frontier.js'
 import type { BoardTarget } from '../compiler/limits.js'
+import type { Recipe } from '../compiler/recipe.js'
 import type { CompilationProgress, VariantFigures, VariantPorts } from '../http/schemas/index.js'
 
 /** What the worker is told: limits as in the request, paths and specs of this machine. */
@@ -14,6 +15,7 @@ export interface Job {
   readonly latencyMs?: readonly number[]
   /** File of operator times that latency is expected by; measured here if limits ask for it and none is given. */
   readonly profile?: string
+  readonly recipe?: Recipe
   readonly criterion?: string
   readonly epochs?: number
   readonly seed?: number

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { MeasuringProcess } from '@espalier/shared/measure/index.js'
 import type { Golden } from '@espalier/shared/messages/index.js'
 import { serve } from '../child/index.js'
-import { limitsHere, type VariantLimits, variantLimits } from '../compiler/limits.js'
+import { limitsHere, type VariantLimits } from '../compiler/limits.js'
 import { readModelFile } from '../compiler/onnx/index.js'
+import { variantsOf } from '../compiler/recipe.js'
 import { fit, nameOf, profile, type VariantResult } from '../compiler/recipes/index.js'
 import { measuringChild } from '../compiler/runtime/index.js'
 import type { Job, JobProgress, JobResult } from './job.js'
@@ -15,8 +16,8 @@ import { portsOf } from './ports.js'
  * candidates are measured, by what such boards reported; variants are named and offered by what was asked.
  */
 serve<Job, JobProgress, JobResult>(async (job, tell, signal) => {
-  const { model, out, data, criterion, epochs, seed } = job
-  const asked = variantLimits(job)
+  const { model, out, data, recipe, criterion, epochs, seed } = job
+  const asked = variantsOf(job.recipe, job)
   const variants = asked.map((limits) => limitsHere(limits, job.board))
   const times = job.profile ?? (await measuredProfile(job, variants, tell, signal))
   const options = {
@@ -27,6 +28,7 @@ serve<Job, JobProgress, JobResult>(async (job, tell, signal) => {
     eval: job.eval,
     variants,
     profile: times,
+    recipe,
     criterion,
     epochs,
     seed,
@@ -77,11 +79,11 @@ async function measuredProfile(
 async function described(
   { file, classes, ...v }: VariantResult,
   asked: VariantLimits,
-  { model, board }: Job,
+  { model, board, recipe }: Job,
 ): Promise<JobResult['variants'][number]> {
   const labels = classes.length > 0 ? classes.map((c) => c.name) : null
   return {
-    name: nameOf({ model, name: '' }, asked),
+    name: nameOf({ model, name: '', recipe }, asked),
     file,
     ports: { ...portsOf(await readModelFile(file), labels), golden: await answersOf(file) },
     figures: {

@@ -21,8 +21,12 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 }
 
 /** @throws ApiError */
-export async function post<T>(path: string): Promise<T> {
-  return (await ask(path, { method: 'POST' })).json()
+export async function post<T>(path: string, body?: unknown): Promise<T> {
+  const json = body !== undefined && {
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json' },
+  }
+  return (await ask(path, { method: 'POST', ...json })).json()
 }
 
 /** Every entry of the list at `path`, page by page, at most `largestList`. @throws ApiError */

@@ -3,6 +3,7 @@ import type {
   BoardMemory,
   Compilation,
   CompilationDetail,
+  Dataset,
   Device,
   Model,
   ModelVersion,
@@ -35,6 +36,14 @@ export const useModels = () =>
     'models',
     (signal) => getAll('/models', {}, signal),
     (e) => e.type === 'model.changed',
+  )
+
+/** Read once: they are registered before a page asks for them. */
+export const useDatasets = () =>
+  useResource<Dataset[]>(
+    'datasets',
+    (signal) => getAll('/datasets', {}, signal),
+    () => false,
   )
 
 /** Newest first. */

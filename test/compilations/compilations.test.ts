@@ -190,6 +190,18 @@ t.test('what ran when the service ended is interrupted, and runs again when retr
   t.match(await until(second.url, body.id, ended), { state: 'done' })
 })
 
+t.test('a recipe says the method, and one that ends by itself needs no limit', async (t) => {
+  const worker = new URL(import.meta.resolve('@espalier/server/compilations/worker.js'))
+  const { url } = await prepared(t, { worker })
+  const recipe = { schedule: 'iterative', rounds: 1, epochs: 0 }
+  const created = await create(url, { memoryBytes: undefined, recipe })
+  t.match(created, { status: 202, body: { request: { recipe } } })
+  t.match(await until(url, created.body.id, ended), { state: 'done', error: null, variants: { length: 1 } })
+  t.match((await call(url, 'GET', '/v1/variants')).body.items, [{ name: 'iterative' }])
+  const report = await (await fetch(`${url}/v1/compilations/${created.body.id}/report`)).text()
+  t.match(report, /iterative/)
+})
+
 t.test('a request that cannot work is refused before anything is queued', async (t) => {
   const { url } = await prepared(t)
   await call(url, 'POST', '/v1/datasets', { id: 'same', spec })
@@ -204,6 +216,11 @@ t.test('a request that cannot work is refused before anything is queued', async 
     [{ memoryBytes: undefined }, 422, 'OPTION_INVALID'],
     [{ memoryBytes: [1, 2, 3], macs: [0.5, 0.6] }, 422, 'OPTION_INVALID'],
     [{ macs: [0] }, 422, 'OPTION_INVALID'],
+    [{ criterion: 'guess' }, 422, 'OPTION_INVALID'],
+    [{ recipe: {} }, 422, 'RECIPE_INVALID'],
+    [{ recipe: { schedule: 'gradual', rounds: 0 } }, 422, 'RECIPE_INVALID'],
+    [{ recipe: 'gradual' }, 400, 'REQUEST_INVALID'],
+    [{ memoryBytes: undefined, recipe: { schedule: 'gradual' } }, 422, 'OPTION_INVALID'],
     [{ memoryBytes: [] }, 400, 'REQUEST_INVALID'],
     [{ memoryBytes: ['4 apples'] }, 400, 'REQUEST_INVALID'],
     [{ macs: [1.5] }, 400, 'REQUEST_INVALID'],

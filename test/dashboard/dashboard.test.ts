@@ -329,6 +329,62 @@ t.test(
   },
 )
 
+t.test(
+  'variants are asked for with limits and a recipe, and what is wrong is said there',
+  { skip },
+  async (t) => {
+    const { folder, spec } = tinyData(t)
+    const worker = new URL('../support/workers/training.mjs', import.meta.url)
+    const { url, close } = await listen(folder, { worker, dashboard: builtDashboard })
+    t.teardown(close)
+    await call(url, 'POST', '/v1/models', { id: 'm' })
+    await call(url, 'POST', '/v1/models/m/versions', tinyOnnx)
+    const bare = await open(t, url, '/#/models/m')
+    await bare.getByText('npx espalier datasets create').waitFor()
+    await call(url, 'POST', '/v1/datasets', { id: 'd', spec })
+
+    const page = await open(t, url, '/#/models/m')
+    const form = page.locator('form.compile')
+    await form.waitFor()
+    const send = () => form.getByRole('button', { name: 'Compile' }).click()
+    const recipe = form.getByRole('textbox', { name: 'The recipe' })
+    const choose = (name: string) => form.getByRole('combobox', { name: 'Recipe' }).selectOption(name)
+    const says = (text: string | RegExp) => form.getByRole('alert').getByText(text).waitFor()
+
+    await form.getByLabel('Memory').fill('4 apples')
+    await send()
+    await says(/Memory: .*4 apples/)
+    await form.getByLabel('Memory').fill('4kB, 5kB')
+    await form.getByLabel('MACs kept').fill('150')
+    await send()
+    await says("MACs kept, %: '150' is more than 100 %")
+    await form.getByLabel('MACs kept').fill('50 %')
+    await choose('gradual')
+    t.match(JSON.parse(await recipe.inputValue()), { schedule: 'gradual' })
+    await recipe.fill('{"schedule": "gradual", "rounds": 0}')
+    await send()
+    await says('RECIPE_INVALID')
+    t.same((await call(url, 'GET', '/v1/compilations')).body.items, [], 'nothing was queued')
+
+    await recipe.fill('{"schedule": "gradual", "rounds": 3}')
+    await send()
+    await page.locator('.stages').waitFor()
+    t.match(await heading(page).innerText(), 'm v1')
+    t.match((await call(url, 'GET', '/v1/compilations')).body.items, [
+      {
+        model: 'm',
+        version: 1,
+        request: {
+          memoryBytes: [4000, 5000],
+          macs: [0.5],
+          data: 'd',
+          recipe: { schedule: 'gradual', rounds: 3 },
+        },
+      },
+    ])
+  },
+)
+
 t.test('a compilation is followed stage by stage, and stopped', { skip }, async (t) => {
   const { folder, spec } = tinyData(t)
   const worker = new URL('../support/workers/training.mjs', import.meta.url)

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireLimits, requireProfile } from '../limits.js'
+import { requireCriterion } from '../names.js'
 import { denseResult } from './dense.js'
 import { makeFolder } from './folder.js'
 import { frontierOf } from './frontier.js'
@@ -10,7 +11,6 @@ import type { FitOptions, FitResult, VariantResult } from './options.js'
 import { markdown } from './report.js'
 import { variantInRounds } from './rounds.js'
 import { given, nameOf, type On, prepare, type Run } from './run.js'
-import { requireCriterion } from './saliency.js'
 import { variantResult } from './variant.js'
 
 /**

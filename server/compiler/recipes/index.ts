@@ -3,9 +3,7 @@ export { frontierPlot } from './frontier-plot.js'
 export type { DenseResult, FitOptions, FitResult, Progress, VariantResult } from './options.js'
 export { type ProfileOptions, type ProfileResult, profile } from './profile.js'
 export { type Amount, type PruneOptions, type PruneResult, prune } from './prune.js'
-export { parseRecipe, type Recipe, readRecipe } from './recipe-file.js'
 export { nameOf } from './run.js'
-export { criterionNames } from './saliency.js'
 export { FolderShelf, noShelf, type Shelf } from './shelf.js'
 export {
   type SparseLayer,

@@ -2,7 +2,7 @@ import type { MemoryMeasurement } from '@espalier/shared/measure/index.js'
 import type { LoadOptions } from '../data/index.js'
 import type { FrontierPoint } from '../frontier.js'
 import type { Resource, VariantLimits } from '../limits.js'
-import type { Recipe } from './recipe-file.js'
+import type { Recipe } from '../recipe.js'
 
 export interface FitOptions {
   /** Path of the dense ONNX file. */

@@ -7,6 +7,7 @@ import type { FrontierPoint } from '../frontier.js'
 import type { Graph } from '../graph/index.js'
 import { latencyModel } from '../latency/index.js'
 import { limitKinds, type Resource, requireLimits, requireProfile, type VariantLimits } from '../limits.js'
+import type { CriterionName } from '../names.js'
 import { writeModel } from '../onnx/index.js'
 import { type Recovered, recover } from '../recover/index.js'
 import { keepShare } from '../saliency/index.js'
@@ -22,7 +23,7 @@ import {
 } from '../surgery/index.js'
 import { frontierOf } from './frontier.js'
 import { keptUnits } from './kept.js'
-import { type CriterionName, saliency } from './saliency.js'
+import { saliency } from './saliency.js'
 import { expectedStep } from './step.js'
 
 /** How much stays: a share of the units of each group, or what all limits leave that are given. */

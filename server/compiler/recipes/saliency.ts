@@ -1,6 +1,7 @@
 import { EspalierError } from '@espalier/shared'
 import type { Coupling } from '../analysis/index.js'
 import type { Dataset } from '../data/index.js'
+import { type CriterionName, requireCriterion } from '../names.js'
 import { criteria, fisher, movement, obd, reconstruction, taylor } from '../saliency/index.js'
 
 type FromData = (coupling: Coupling, data: Dataset, seed: number) => Promise<Float64Array[]>
@@ -12,23 +13,10 @@ const fromData = {
   obd: (coupling, data) => obd(coupling, data),
   reconstruction: (coupling, data, seed) => reconstruction(coupling, data, { seed }),
   taylor: (coupling, data) => taylor(coupling, data, { across: true }),
-} as const satisfies Record<string, FromData>
-
-export type CriterionName = keyof typeof criteria | keyof typeof fromData
-
-export const criterionNames: readonly string[] = [...Object.keys(criteria), ...Object.keys(fromData)].sort()
+} as const satisfies Record<Exclude<CriterionName, keyof typeof criteria>, FromData>
 
 /** What ranks units where nobody says: the loss's own expansion where there are labels, else magnitude. */
 export const defaultCriterion = (data: Dataset): string => (data.labels ? 'taylor' : 'l1')
-
-/** @throws OPTION_INVALID for a name that is no criterion */
-export function requireCriterion(name: string): asserts name is CriterionName {
-  if (criterionNames.includes(name)) return
-  throw new EspalierError(
-    'OPTION_INVALID',
-    `'${name}' is not a criterion; choose one of ${criterionNames.join(', ')}`,
-  )
-}
 
 const looksAtData = (name: CriterionName): name is keyof typeof fromData => name in fromData
 

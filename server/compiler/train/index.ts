@@ -5,15 +5,13 @@ export { gradientBatches } from './gradient-batches.js'
 export { movements } from './movements.js'
 export type {
   LossName,
-  OptimizerName,
   Samples,
-  ScheduleName,
   TrainHistory,
   TrainOptions,
   TrainProgress,
   TrainResult,
 } from './options.js'
-export { lossNameOf, lossNames, optimizerNames, scheduleNames } from './options.js'
+export { lossNameOf, lossNames } from './options.js'
 export { withConstants } from './parameters.js'
 export {
   keepLargest,

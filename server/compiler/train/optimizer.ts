@@ -1,4 +1,4 @@
-import type { OptimizerName } from './options.js'
+import type { OptimizerName } from '../names.js'
 
 /** Something that is learnt, in place. */
 export interface Parameter {

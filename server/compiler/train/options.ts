@@ -1,15 +1,11 @@
 import { EspalierError } from '@espalier/shared'
 import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
+import type { OptimizerName, ScheduleName } from '../names.js'
 import type { SparsityPlan } from './sparse/index.js'
 
 /** What a network is trained on, whole in memory; `labels` may be absent for distillation alone. */
 export type Samples = Omit<Dataset, 'spec' | 'classNames'>
-
-export type OptimizerName = (typeof optimizerNames)[number]
-export const optimizerNames = ['adam', 'adamw', 'sgd'] as const
-export type ScheduleName = (typeof scheduleNames)[number]
-export const scheduleNames = ['constant', 'step', 'cosine', 'one-cycle'] as const
 
 export type LossName = (typeof lossNames)[number]
 export const lossNames = ['cross-entropy', 'bce', 'mse', 'matching'] as const

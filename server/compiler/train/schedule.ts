@@ -1,4 +1,4 @@
-import type { ScheduleName } from './options.js'
+import type { ScheduleName } from '../names.js'
 
 /** Learning rate of a step that counts from 0. */
 export type Schedule = (step: number) => number

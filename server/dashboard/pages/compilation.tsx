@@ -268,6 +268,7 @@ function Asked({ compilation: { id, request, createdAt } }: { compilation: Compi
           ['Times of', request.profile ?? none],
           ['Data', request.data],
           ['Evaluated on', request.eval ?? none],
+          ['Recipe', request.recipe ? <code key="recipe">{JSON.stringify(request.recipe)}</code> : 'default'],
           ['Criterion', request.criterion ?? 'default'],
           ['Epochs', request.epochs === undefined ? 'default' : String(request.epochs)],
           ['Seed', String(request.seed ?? 0)],

@@ -2,6 +2,7 @@ import type { Compilation, ModelVersion, Report, Variant } from '../../http/sche
 import { denseOf, plotPoints } from '../charts/points.js'
 import { VariantPlot } from '../charts/variant-plot.js'
 import { boundNames, bytes, count, digest, ms, none, percent, plural, short, time } from '../format.js'
+import { Compile } from '../parts/compile.js'
 import { Facts, PageFrame, Section, WideTable } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
 import { Network } from '../parts/network.js'
@@ -45,6 +46,17 @@ function Compiled({ model, version }: { model: string; version: ModelVersion }) 
             dense={denseOf((compilations.data ?? []).filter(of))}
             model={model}
           />
+          <Section
+            title="Compile"
+            note="One variant for each value. Where several kinds of limit are given, each variant meets all of them."
+          >
+            <details open={!variants.some(of)}>
+              <summary>
+                {variants.some(of) ? 'Compile further variants' : 'Compile the first variants'}
+              </summary>
+              <Compile model={model} version={version.version} />
+            </details>
+          </Section>
           <Network version={version} variants={variants.filter(of).toSorted(bySize)} />
         </>
       )}
@@ -100,7 +112,10 @@ function Variants({ model, variants, reports, dense }: VariantsProps) {
   if (variants.length === 0) {
     return (
       <div class="empty">
-        <p>No variant has been compiled yet. Compile one for each memory budget that your devices have:</p>
+        <p>
+          No variant has been compiled yet. Ask for one for each memory budget that your devices have, below
+          or with:
+        </p>
         <pre>
           <code>npx espalier compilations create {model} --data DATASET --memory 4MB</code>
         </pre>

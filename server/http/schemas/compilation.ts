@@ -19,6 +19,8 @@ const asked = {
   eval: Type.Optional(Id),
   criterion: Type.Optional(Type.String({ maxLength: 40 })),
   epochs: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+  /** The method as `espalier fit --recipe` takes it: {"schedule": "one-shot" | "gradual" | "iterative", …}. */
+  recipe: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   seed: Type.Optional(Count),
   /** The kind of board that memory budgets are meant for: what such boards reported corrects them. */
   board: Type.Optional(Type.String({ maxLength: 200 })),

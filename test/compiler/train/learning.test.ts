@@ -1,6 +1,6 @@
+import { scheduleNames } from '@espalier/server/compiler/names.js'
 import { MovingAverage } from '@espalier/server/compiler/train/moving-average.js'
 import { optimizerOf } from '@espalier/server/compiler/train/optimizer.js'
-import { scheduleNames } from '@espalier/server/compiler/train/options.js'
 import { schedule } from '@espalier/server/compiler/train/schedule.js'
 import t, { type Test } from 'tap'
 

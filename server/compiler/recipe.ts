@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { EspalierError } from '@espalier/shared'
 import Type from 'typebox'
 import { Compile } from 'typebox/schema'
-import { optimizerNames, scheduleNames } from '../train/index.js'
-import { criterionNames } from './saliency.js'
+import { type LimitLists, limitKinds, type VariantLimits, variantLimits } from './limits.js'
+import { criterionNames, optimizerNames, scheduleNames } from './names.js'
 
 const share = Type.Number({ minimum: 0, maximum: 1 })
 const positive = Type.Number({ exclusiveMinimum: 0 })
@@ -72,21 +72,25 @@ export async function readRecipe(path: string): Promise<Recipe> {
   const text = await readFile(path, 'utf8').catch((cause) => {
     throw new EspalierError('FILE_NOT_FOUND', `cannot read the recipe '${path}': ${cause.code}`, { cause })
   })
-  return parseRecipe(text, path)
+  return parseRecipe(text, `recipe '${path}'`)
 }
 
 /** @throws RECIPE_INVALID */
-export function parseRecipe(text: string, name: string): Recipe {
-  const invalid = (why: string) => new EspalierError('RECIPE_INVALID', `recipe '${name}' ${why}`)
+export function parseRecipe(text: string, what = 'the recipe'): Recipe {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw invalid(`is no JSON: ${cause instanceof Error ? cause.message : cause}`)
+    throw invalid(what, `is no JSON: ${cause instanceof Error ? cause.message : cause}`)
   }
+  return checkRecipe(value, what)
+}
+
+/** @throws RECIPE_INVALID, naming the first property that is wrong */
+export function checkRecipe(value: unknown, what = 'the recipe'): Recipe {
   const schedules = Object.keys(schemas) as (keyof typeof schemas)[]
   const schedule = schedules.find((s) => s === (value as { schedule?: unknown } | null)?.schedule)
-  if (!schedule) throw invalid(`needs a schedule: ${schedules.join(', ')}`)
+  if (!schedule) throw invalid(what, `needs a schedule: ${schedules.join(', ')}`)
   const checker = Compile(schemas[schedule])
   if (checker.Check(value)) return value as Recipe
   const [, [error]] = checker.Errors(value)
@@ -94,10 +98,24 @@ export function parseRecipe(text: string, name: string): Recipe {
   const known = place.startsWith('/training/') ? Training : schemas[schedule]
   if (error?.keyword === 'boolean')
     throw invalid(
+      what,
       `has '${place.slice(1)}', which it does not know; it knows ${Object.keys(known.properties).join(', ')}`,
     )
   const { allowedValues: allowed } = (error?.params ?? {}) as { allowedValues?: readonly unknown[] }
   throw invalid(
+    what,
     `is wrong at ${place || 'its top'}: it ${error?.message}${allowed ? `: ${allowed.join(', ')}` : ''}`,
   )
+}
+
+const invalid = (what: string, why: string) => new EspalierError('RECIPE_INVALID', `${what} ${why}`)
+
+/**
+ * One variant for each value of the kind of limit that has most. An iterative recipe ends by its allowance: where no
+ * limit is given, it makes one variant without.
+ * @throws OPTION_INVALID
+ */
+export function variantsOf(recipe: Recipe | undefined, lists: LimitLists): VariantLimits[] {
+  const open = limitKinds.every((kind) => (lists[kind] ?? []).length === 0)
+  return open && recipe?.schedule === 'iterative' ? [{}] : variantLimits(lists)
 }
