@@ -87,6 +87,7 @@ export class Agent {
         revision: this.#documents.desired?.revision ?? 0,
         active: this.#held('current'),
         previous: this.#held('previous'),
+        droppedReports: this.#outbox.dropped,
       }),
       onChange: (what) => this.#report(what),
     })
@@ -168,6 +169,7 @@ export class Agent {
     this.#dispatch.stop()
     await this.#keeper.stop()
     await this.#link.stop()
+    this.#outbox.close()
   }
 
   #activation(): Activation {
@@ -299,12 +301,16 @@ export class Agent {
 
   #keepReport(report: Report): void {
     const { id, p50Ms, measuredRamBytes } = report
+    const { log, stateDir } = this.#options
+    const { dropped } = this.#outbox
     try {
-      this.#outbox.put(report.id, report)
-      this.#options.log(`report ${id}: p50 ${p50Ms.toFixed(2)} ms, ${formatBytes(measuredRamBytes)}`)
+      this.#outbox.put(id, report)
+      log(`report ${id}: p50 ${p50Ms.toFixed(2)} ms, ${formatBytes(measuredRamBytes)}`)
     } catch (e) {
-      this.#status.fail('outbox', diskError(e, this.#options.stateDir))
+      const { code, message } = this.#status.fail('outbox', diskError(e, stateDir))
+      log(`report ${id} is dropped: ${code}: ${message}`)
     }
+    if (this.#outbox.dropped > dropped) this.#report('state')
     this.#dispatch.pump()
   }
 

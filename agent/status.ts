@@ -22,7 +22,7 @@ export type Subject =
 export interface StatusOptions {
   readonly clock: Clock
   /** The parts of the message that others know. */
-  readonly held: () => Pick<Reported, 'revision' | 'active' | 'previous'>
+  readonly held: () => Pick<Reported, 'revision' | 'active' | 'previous' | 'droppedReports'>
   /** Something has changed; `progress` alone changes often. */
   readonly onChange: (what: 'state' | 'progress') => void
   readonly deadlines?: Partial<Record<AgentState, number>>

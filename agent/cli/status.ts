@@ -1,10 +1,11 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { EspalierError, formatBytes } from '@espalier/shared'
 import type { Reported } from '@espalier/shared/messages/index.js'
 import { Artifacts, type Manifest } from '../store/artifacts.js'
 import { readText } from '../store/files.js'
 import { lockHolder } from '../store/lock.js'
+import { readReportLog } from '../store/report-log.js'
 import { parse, UsageError } from './usage.js'
 
 interface Found {
@@ -40,17 +41,19 @@ function readStatus(stateDir: string): Found {
     const digest = artifacts.linked(link)
     return digest === null ? null : artifacts.manifest(digest)
   }
-  const outbox = join(stateDir, 'outbox')
   return {
     pid: lockHolder(join(stateDir, 'lock')),
     reported: readReported(join(stateDir, 'reported.json')),
     active: manifest('current'),
     previous: manifest('previous'),
-    outbox: {
-      waiting: existsSync(outbox) ? readdirSync(outbox).filter((name) => name.endsWith('.json')).length : 0,
-      dropped: Number(readText(join(outbox, 'dropped')) ?? 0) || 0,
-    },
+    outbox: readOutbox(join(stateDir, 'outbox', 'reports.log')),
   }
+}
+
+function readOutbox(path: string): Found['outbox'] {
+  if (!existsSync(path)) return { waiting: 0, dropped: 0 }
+  const { waiting, dropped } = readReportLog(path)
+  return { waiting: waiting.length, dropped }
 }
 
 function readReported(path: string): Reported | null {

@@ -142,6 +142,7 @@ const about = (d: Device) =>
     'Memory measured': show.bytes(d.measuredRamBytes),
     'Latency p50': show.ms(d.p50Ms),
     'Latency p95': show.ms(d.p95Ms),
+    'Reports dropped': d.droppedReports,
     'Credential revoked': show.time(d.revokedAt),
     Error: d.error && `${d.error.message} (${d.error.code})`,
   })

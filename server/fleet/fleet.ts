@@ -219,6 +219,7 @@ export class Fleet implements FleetPart {
       candidate: held(state?.candidate),
       progress: state?.progress ?? null,
       error: state?.error ?? null,
+      droppedReports: state?.droppedReports ?? null,
       p50Ms: measured?.p50Ms ?? null,
       p95Ms: measured?.p95Ms ?? null,
       measuredRamBytes: measured?.measuredRamBytes ?? null,

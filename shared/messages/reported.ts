@@ -27,6 +27,8 @@ export const Reported = Type.Object({
   candidate: Nullable(Held),
   progress: Type.Optional(Nullable(Type.Object({ doneBytes: Bytes, totalBytes: Bytes }))),
   error: Nullable(Failure),
+  /** Reports that the device gave up for want of room, since it was set up. */
+  droppedReports: Type.Optional(Count),
   at: At,
 })
 export type Reported = Type.Static<typeof Reported>

@@ -236,6 +236,7 @@ function About({ device: d }: { device: Device }) {
               : `${d.assigned.model} v${d.assigned.version}, revision ${d.assigned.revision}`,
           ],
           ['Agent', d.agentVersion ?? none],
+          ['Reports dropped', d.droppedReports === null ? none : count(d.droppedReports)],
           ['Groups', d.groups.join(', ') || none],
           ['Labels', labels.join(', ') || none],
           ['Registered', time(d.createdAt)],

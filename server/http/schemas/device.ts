@@ -37,6 +37,8 @@ export const Device = Type.Object({
   /** How much of the candidate is there, while it is fetched. */
   progress: Nullable(Type.Object({ doneBytes: Bytes, totalBytes: Bytes })),
   error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
+  /** Reports that it gave up for want of room, since it was set up. */
+  droppedReports: Nullable(Type.Integer()),
   /** Of the latest report on the active variant. */
   p50Ms: Nullable(Ms),
   p95Ms: Nullable(Ms),

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { Artifacts, type Manifest } from '@espalier/agent/store/artifacts.js'
 import { Ledger } from '@espalier/agent/store/ledger.js'
 import { lockHolder, takeLock } from '@espalier/agent/store/lock.js'
-import { Outbox } from '@espalier/agent/store/outbox.js'
 import { Partial, sha256 } from '@espalier/agent/store/partial.js'
 import t from 'tap'
 
@@ -42,39 +41,6 @@ t.test('lock', async (t) => {
     const torn = join(folder(), 'lock')
     writeFileSync(torn, '{"pid":')
     t.ok('release' in takeLock(torn))
-  })
-})
-
-t.test('outbox', async (t) => {
-  t.test('keeps reports through a restart, in their order', async (t) => {
-    const path = folder()
-    const outbox = new Outbox(path)
-    for (const id of ['b', 'a', 'c']) outbox.put(id, { id })
-    outbox.remove('a')
-    outbox.remove('unknown')
-    const again = new Outbox(path)
-    t.same(again.ids(), ['b', 'c'])
-    t.same(JSON.parse(again.read('b')!), { id: 'b' })
-  })
-  t.test('gives up the oldest beyond its bounds, and counts them', async (t) => {
-    const path = folder()
-    const outbox = new Outbox(path, { maxReports: 2 })
-    for (const id of ['1', '2', '3']) outbox.put(id, { id })
-    t.same(outbox.ids(), ['2', '3'])
-    t.equal(new Outbox(path).dropped, 1, 'the count outlives the process')
-    const small = new Outbox(folder(), { maxBytes: 30 })
-    for (const id of ['1', '2', '3', '4']) small.put(id, { id, x: 'xxx' })
-    t.equal(small.size + small.dropped, 4)
-    t.ok(small.size <= 1)
-  })
-  t.test('drops a report that the disk has damaged instead of sending it for ever', async (t) => {
-    const path = folder()
-    const outbox = new Outbox(path)
-    outbox.put('x', {})
-    writeFileSync(join(path, 'x.json'), '{"a":')
-    t.equal(outbox.read('x'), null)
-    t.equal(outbox.size, 0)
-    t.equal(outbox.dropped, 1)
   })
 })
 
