@@ -3,15 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent } from '@espalier/agent/agent.js'
-import { systemClock } from '@espalier/agent/clock.js'
-import type { Credential } from '@espalier/agent/credential.js'
-import type { AgentOptions } from '@espalier/agent/options.js'
-import { profiles } from '@espalier/shared/measure/index.js'
-import type { Facts, Reported } from '@espalier/shared/messages/index.js'
+import type { Reported } from '@espalier/shared/messages/index.js'
 import t from 'tap'
 import { ForgetfulDisk, restore } from './support/disk.js'
 import { testModel } from './support/models.js'
-import { soon } from './support/process.js'
+import { optionsOf } from './support/options.js'
 import { TestService } from './support/service.js'
 
 const top1 = (value: number) => ({ value, n: 10_000 })
@@ -19,43 +15,6 @@ const fair = testModel('fair', 40, { top1: top1(0.9) })
 const good = testModel('good', 48, { top1: top1(0.95) })
 const best = testModel('best', 56, { top1: top1(0.99) })
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
-
-const facts: Facts = {
-  board: 'test',
-  soc: null,
-  arch: 'x64',
-  cpu: 'test',
-  cores: 1,
-  memoryBytes: 2 ** 30,
-  memoryLimitBytes: null,
-  memoryBudgetBytes: 100_000_000,
-  p95LimitMs: null,
-  kernel: 'test',
-  os: 'test',
-  powerMode: null,
-  executionProviders: ['cpu'],
-  runtime: 'onnxruntime-node',
-  runtimeVersion: '1',
-  agentVersion: '0.1.0',
-  labels: {},
-}
-
-const optionsOf = (stateDir: string, credential: Credential): AgentOptions => ({
-  credential,
-  stateDir,
-  facts,
-  clock: systemClock,
-  benchmark: {
-    child: new URL('../../agent/dist/measure/child.js', import.meta.url),
-    profile: { ...profiles.quick, queries: 8 },
-    processes: 1,
-    hostLock: join(tmpdir(), `espalier-test-${process.pid}.lock`),
-    root: '/',
-    clock: systemClock,
-  },
-  timings: { ...soon, reconnectMs: [20, 100], retryMs: [200, 1000], everyMs: 0 },
-  log: () => {},
-})
 
 /** The life of a device from its first document to its third variant: what each power cut in it would leave. */
 async function life() {

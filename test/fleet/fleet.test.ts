@@ -84,7 +84,10 @@ t.test('what a device says of itself is what the service shows', async (t) => {
   await say('presence', encode(presence, { online: true, epoch: 1, agentVersion: '0.1.0' }))
   await say('facts', encode(facts, known))
   const active = { model: 'digits', version: 1, variant: small.digest }
-  await say('reported', encode(reported, { ...idle, revision: 1, state: 'active', active }))
+  await say(
+    'reported',
+    encode(reported, { ...idle, revision: 1, state: 'active', active, droppedReports: 3 }),
+  )
   await reports.add([reportOf('a', 'r1', { variant: small.digest, p50Ms: 3 })])
   t.match(fleet.device('a'), {
     online: true,
@@ -94,6 +97,7 @@ t.test('what a device says of itself is what the service shows', async (t) => {
     state: 'active',
     active: { variant: small.digest, name: 'small' },
     p50Ms: 3,
+    droppedReports: 3,
   })
   t.ok(seen.length >= 4)
   const before = seen.length
