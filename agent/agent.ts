@@ -10,6 +10,7 @@ import {
   type Report,
   reported,
   reportsAck,
+  type ServicePresence,
   servicePresence,
 } from '@espalier/shared/messages/index.js'
 import { publicKeyFrom } from '@espalier/shared/signing.js'
@@ -56,7 +57,7 @@ export class Agent {
   readonly #fetcher: Fetcher
   readonly #dispatch: Dispatch
   readonly #keeper: Keeper
-  #service = { epoch: 0, online: false }
+  #service: ServicePresence = { epoch: 0, online: false }
   #progressAt = 0
   #lastProblem: string | null = null
   #every: NodeJS.Timeout | null = null
@@ -120,6 +121,12 @@ export class Agent {
         this.#publish(topic('blocksRequest', { device }), encode(blocksRequest, request))
         return true
       },
+      service: () => this.#service.blocks ?? { paced: false, broadcasts: false },
+      crowd: {
+        listen: (digest) => this.#link.listen(topicFilter('artifact', { digest })),
+        leave: (digest) => this.#link.unlisten(topicFilter('artifact', { digest })),
+      },
+      heardAt: () => this.#link.heardAt,
       onProgress: (done, total) => this.#status.progress(done, total),
       onDamaged: (error) => this.#status.note('artifact', error),
       patienceMs: timings.blockPatienceMs,
@@ -259,10 +266,10 @@ export class Agent {
   }
 
   /** A presence of a lower epoch is a will that was overtaken by the next birth. */
-  #serviceIs({ online, epoch }: { online: boolean; epoch: number }): void {
-    if (epoch < this.#service.epoch) return
-    this.#service = { online, epoch }
-    if (!online) return
+  #serviceIs(said: ServicePresence): void {
+    if (said.epoch < this.#service.epoch) return
+    this.#service = said
+    if (!said.online) return
     this.#fetcher.resume()
     this.#dispatch.restart()
     this.#keeper.changed()

@@ -17,6 +17,7 @@ const patterns = {
   command: 'devices/{device}/commands/{n}',
   commandAck: 'devices/{device}/commands/{n}/ack',
   catalogue: 'models/{model}/versions/{version}/catalogue',
+  artifact: 'artifacts/{digest}/{block}',
   credential: 'devices/{device}/credential',
   servicePresence: 'service/presence',
 } as const
@@ -50,6 +51,7 @@ export const deviceSubscribes: readonly TopicName[] = [
   'blocksData',
   'command',
   'catalogue',
+  'artifact',
   'credential',
   'servicePresence',
 ]

@@ -1,5 +1,12 @@
 import { EspalierError } from '@espalier/shared'
-import { type Block, type BlocksRequest, maxWindow, wanted } from '@espalier/shared/messages/index.js'
+import {
+  type Block,
+  type BlockService,
+  type BlocksRequest,
+  maxWindow,
+  mostBlocks,
+  wanted,
+} from '@espalier/shared/messages/index.js'
 import type { Clock } from '../clock.js'
 import type { Partial } from '../store/partial.js'
 import { Window } from './window.js'
@@ -12,21 +19,34 @@ export interface DownloadOptions {
   /** A block that does not hash to what was signed was refused. */
   readonly onDamaged?: (error: EspalierError) => void
   readonly onBlock?: () => void
+  /** How the service sends blocks; by default by itself to this device, and unpaced. */
+  readonly service?: () => BlockService
+  /** Subscribes to the artifact's topic, where blocks for many come; false if that is refused. */
+  readonly listen?: () => Promise<boolean>
+  readonly leave?: () => void
+  /** When the connection last brought anything, be it a part of a block. */
+  readonly heardAt?: () => number
   /** How long nothing may arrive before what is under way counts as lost, ms; more on slow paths. */
   readonly patienceMs?: number
 }
 
 interface Request {
   readonly at: number
+  /** Bytes of all blocks that had come by then. */
+  readonly before: number
   left: number
-  bytes: number
+  isAnswered: boolean
 }
 
 const mostDamaged = 16
+const momentMs = 200
+const plain: BlockService = { paced: false, broadcasts: false }
 
 /**
- * One artifact's way here: keeps a window of blocks under way, asks for more when half of it has come, and asks
- * again for what was lost. It never asks for a block that it holds, or that may still come.
+ * One artifact's way here. A service that paces what it sends is asked for everything at once; from another a window of
+ * blocks is kept under way, and more asked for when half of it has come. What was lost is asked for
+ * again. It never asks for a block that it holds, or that may still come. Where the service broadcasts, it listens as well, until
+ * something is lost on the way: then it is served alone, so that repairs never depend on what lost them.
  */
 export class Download {
   readonly #partial: Partial
@@ -34,30 +54,33 @@ export class Download {
   readonly #window: Window
   readonly #outstanding = new Map<number, Request>()
   #requests: Request[] = []
-  #cursor = 0
   #lastArrival = 0
   #timeouts = 0
   #damaged = 0
   #fresh = true
+  #received = 0
+  #listens = false
+  #isAlone = false
+  #patience: number
   #settle: { done: () => void; fail: (e: unknown) => void } | null = null
 
   constructor(partial: Partial, options: DownloadOptions) {
     this.#partial = partial
     this.#options = options
     this.#window = new Window(partial.list.blockBytes)
+    this.#patience = options.patienceMs ?? 1000
   }
 
   /** Resolves when every block is here. @throws what stopped it: a refusal, damage, the disk, the signal's reason. */
   async run(signal: AbortSignal): Promise<void> {
     if (this.#partial.missing === 0) return
-    const patience = this.#options.patienceMs ?? 1000
     const finished = new Promise<void>((done, fail) => {
       this.#settle = { done, fail }
     })
     const onAbort = () => this.#settle?.fail(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()
-    const watch = setInterval(() => this.#watch(patience), Math.max(10, patience / 4))
+    const watch = setInterval(() => this.#watch(), Math.max(10, this.#patience / 4))
     try {
       this.resume()
       await finished
@@ -65,13 +88,44 @@ export class Download {
       clearInterval(watch)
       signal.removeEventListener('abort', onAbort)
       this.#settle = null
+      if (this.#listens) this.#options.leave?.()
     }
   }
 
   /** The service is (again) there: what was under way before is not any more. */
   resume(): void {
+    if (!this.#settle) return
     this.#forgetOutstanding()
+    this.#join()
     this.#ask()
+  }
+
+  get #service(): BlockService {
+    return this.#options.service?.() ?? plain
+  }
+
+  /** Subscribes to what is sent to many. The request need not wait for the broker's answer: it comes after. */
+  #join(): void {
+    const { listen } = this.#options
+    this.#listens = !this.#isAlone && this.#service.broadcasts && listen !== undefined
+    if (!this.#listens) return
+    void listen?.().then((granted) => {
+      if (granted || !this.#listens) return
+      this.#goAlone()
+      this.resume()
+    })
+  }
+
+  /** The service goes on for this device by itself. What has not come a moment later was lost, unless the service paces. */
+  #isSentAlone(): void {
+    this.#goAlone()
+    if (!this.#service.paced) this.#patience = Math.min(this.#patience, momentMs)
+  }
+
+  #goAlone(): void {
+    this.#isAlone = true
+    if (this.#listens) this.#options.leave?.()
+    this.#listens = false
   }
 
   /** Takes in a message of `blocks/data`. What is not of this artifact is none of ours. */
@@ -80,14 +134,14 @@ export class Download {
       return
     try {
       if (block.kind === 'refusal') throw refused(block.payload)
-      this.#takeBlock(block)
+      if (block.kind === 'alone') this.#isSentAlone()
+      else this.#takeBlock(block)
     } catch (e) {
       this.#settle.fail(e)
     }
   }
 
   #takeBlock({ index, payload }: Block): void {
-    const request = this.#outstanding.get(index)
     if (this.#partial.has(index)) return
     this.#lastArrival = this.#options.clock.now()
     this.#timeouts = 0
@@ -95,10 +149,11 @@ export class Download {
       this.#refuseDamaged(index)
     } else {
       this.#options.onBlock?.()
-      if (request) this.#arrived(index, request, payload.length)
+      this.#received += payload.length
+      this.#arrived(index)
     }
     if (this.#partial.missing === 0) this.#settle?.done()
-    else if (this.#outstanding.size <= this.#window.blocks / 2) this.#ask()
+    else if (this.#service.paced || this.#outstanding.size <= this.#window.blocks / 2) this.#ask()
   }
 
   #refuseDamaged(index: number): void {
@@ -111,16 +166,20 @@ export class Download {
     this.#drop(index)
   }
 
-  #arrived(index: number, request: Request, bytes: number): void {
+  /** A block that came for many stands for the oldest that was asked for: the service counts what it may send, not which. */
+  #arrived(index: number): void {
+    const answered = this.#outstanding.has(index) ? index : this.#outstanding.keys().next().value
+    const request = answered === undefined ? undefined : this.#outstanding.get(answered)
+    if (answered === undefined || !request) return
     const now = this.#options.clock.now()
-    if (request.bytes === 0) this.#window.answered(now - request.at)
-    request.bytes += bytes
-    this.#drop(index)
-    // The service answers requests in their order: what is missing of one before the last will not come any more.
-    const stale = this.#requests.indexOf(request) - 1
+    if (!request.isAnswered) this.#window.answered(now - request.at)
+    request.isAnswered = true
+    this.#drop(answered)
+    // To one device the service answers requests in their order: what is missing of one before the last will not come.
+    const stale = this.#listens ? 0 : this.#requests.indexOf(request) - 1
     if (stale > 0) this.#lose(new Set(this.#requests.slice(0, stale)))
     if (request.left > 0) return
-    this.#window.delivered(request.bytes, now - request.at)
+    this.#window.delivered(this.#received - request.before, now - request.at)
     this.#requests = this.#requests.filter((r) => r !== request)
   }
 
@@ -129,59 +188,56 @@ export class Download {
     if (!request) return
     request.left--
     this.#outstanding.delete(index)
-    this.#cursor = Math.min(this.#cursor, index)
   }
 
   #lose(requests: ReadonlySet<Request>): void {
     for (const [index, request] of this.#outstanding) if (requests.has(request)) this.#drop(index)
     this.#requests = this.#requests.filter((r) => !requests.has(r))
     this.#window.lost()
+    this.#goAlone()
   }
 
   #forgetOutstanding(): void {
     this.#outstanding.clear()
     this.#requests = []
-    this.#cursor = 0
     this.#fresh = true
     this.#lastArrival = this.#options.clock.now()
   }
 
-  #watch(patience: number): void {
+  #watch(): void {
     if (this.#outstanding.size === 0) {
       this.#ask()
       return
     }
-    const waited = this.#options.clock.now() - this.#lastArrival
-    if (waited < Math.max(patience, 4 * this.#window.rttMs) * 2 ** Math.min(this.#timeouts, 5)) return
+    const heardAt = Math.max(this.#lastArrival, this.#options.heardAt?.() ?? 0)
+    const waited = this.#options.clock.now() - heardAt
+    if (waited < Math.max(this.#patience, 4 * this.#window.rttMs) * 2 ** Math.min(this.#timeouts, 5)) return
     this.#timeouts++
     this.#window.lost()
+    this.#goAlone()
     this.resume()
   }
 
-  /** Asks for as many blocks as the window still holds. */
+  /** Says what is missing, and asks for as much of it as may be under way. */
   #ask(): void {
-    const room = Math.min(this.#window.blocks - this.#outstanding.size, maxWindow)
-    const blocks: number[] = []
-    const count = this.#partial.list.hashes.length
-    for (; this.#cursor < count && blocks.length < room; this.#cursor++) {
-      if (!this.#partial.has(this.#cursor) && !this.#outstanding.has(this.#cursor)) blocks.push(this.#cursor)
-    }
-    if (blocks.length === 0) return
-    const message = {
-      digest: this.#options.digest,
-      ...wanted(blocks),
-      window: blocks.length,
-      fresh: this.#fresh,
-    }
-    if (!this.#options.send(message)) {
-      this.#cursor = blocks[0]
-      return
-    }
+    if (this.#partial.missing === this.#outstanding.size) return
+    const { clock, digest, send } = this.#options
+    const most = this.#service.paced ? mostBlocks : Math.min(this.#window.blocks, maxWindow)
+    const room = most - this.#outstanding.size
+    if (room <= 0) return
+    const lacking = this.#partial.list.hashes.flatMap((_, i) =>
+      this.#partial.has(i) || this.#outstanding.has(i) ? [] : i,
+    )
+    const asked = lacking.slice(0, room)
+    const listens = this.#listens
+    const message = { digest, ...wanted(lacking), window: asked.length, fresh: this.#fresh, listens }
+    if (!send(message)) return
     this.#fresh = false
-    if (this.#outstanding.size === 0) this.#lastArrival = this.#options.clock.now()
-    const request = { at: this.#options.clock.now(), left: blocks.length, bytes: 0 }
+    const at = clock.now()
+    if (this.#outstanding.size === 0) this.#lastArrival = at
+    const request = { at, before: this.#received, left: asked.length, isAnswered: false }
     this.#requests.push(request)
-    for (const block of blocks) this.#outstanding.set(block, request)
+    for (const block of asked) this.#outstanding.set(block, request)
   }
 }
 

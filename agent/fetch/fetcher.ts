@@ -1,7 +1,12 @@
 import { mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { EspalierError, formatBytes } from '@espalier/shared'
-import { type BlocksRequest, type CatalogueVariant, parseBlock } from '@espalier/shared/messages/index.js'
+import {
+  type BlockService,
+  type BlocksRequest,
+  type CatalogueVariant,
+  parseBlock,
+} from '@espalier/shared/messages/index.js'
 import type { Clock } from '../clock.js'
 import { type Artifacts, hashFile } from '../store/artifacts.js'
 import { diskError } from '../store/errors.js'
@@ -14,6 +19,16 @@ export interface FetcherOptions {
   /** Publishes a request; false while the service or the broker is away. */
   readonly send: (request: BlocksRequest) => boolean
   readonly isServed: () => boolean
+  /** How the service sends blocks, as it says itself. */
+  readonly service?: () => BlockService
+  /** Where blocks come that go to many at once. */
+  readonly crowd?: {
+    /** False if the broker refuses. */
+    readonly listen: (digest: string) => Promise<boolean>
+    readonly leave: (digest: string) => void
+  }
+  /** When the connection last brought anything. */
+  readonly heardAt?: () => number
   readonly onProgress: (doneBytes: number, totalBytes: number) => void
   readonly onDamaged: (error: EspalierError) => void
   readonly patienceMs?: number
@@ -101,7 +116,7 @@ export class Fetcher {
     { digest, bytes, blockBytes }: CatalogueVariant,
     signal: AbortSignal,
   ): Promise<void> {
-    const { clock, send, onProgress, onDamaged, patienceMs } = this.#options
+    const { clock, send, onProgress, onDamaged, patienceMs, service, crowd, heardAt } = this.#options
     const done = () => Math.max(0, bytes - partial.missing * blockBytes)
     this.#download = new Download(partial, {
       digest,
@@ -109,6 +124,10 @@ export class Fetcher {
       send,
       onDamaged,
       patienceMs,
+      service,
+      heardAt,
+      listen: async () => (await crowd?.listen(digest)) ?? false,
+      leave: () => crowd?.leave(digest),
       onBlock: () => onProgress(done(), bytes),
     })
     try {

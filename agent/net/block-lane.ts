@@ -3,6 +3,8 @@ import { Duplex } from 'node:stream'
 /** The lane for blocks: which topics it takes out of the stream, and who gets their payloads. */
 export interface BlockLane {
   takes(topic: string): boolean
+  /** Something came, of whatever kind. */
+  heard?(): void
   /** `payload` is only good during the call: its memory is used again. */
   block(topic: string, payload: Buffer): void
 }
@@ -50,6 +52,7 @@ export class LaneStream extends Duplex {
 
   /** Takes in what the socket read. `chunk` may be overwritten afterwards. */
   arrived(chunk: Buffer): void {
+    this.#lane.heard?.()
     for (let at = 0; at < chunk.length && !this.destroyed; ) {
       if (this.#passing > 0) at = this.#pass(chunk, at)
       else if (this.#bodyWanted > 0) at = this.#gather(chunk, at)

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import { encode, presence } from '@espalier/shared/messages/index.js'
-import { type ParsedTopic, parseTopic, topic } from '@espalier/shared/topics.js'
+import { type ParsedTopic, parseTopic, topic, topicFilter } from '@espalier/shared/topics.js'
 import mqtt from 'mqtt/lib/client'
 import type { Clock } from '../clock.js'
 import type { Credential } from '../credential.js'
@@ -26,6 +26,9 @@ export interface LinkOptions {
   readonly keepaliveSeconds?: number
 }
 
+/** How the topics of all artifacts begin. */
+const artifacts = topicFilter('artifact').replace('+/+', '')
+
 type Client = InstanceType<typeof mqtt.default>
 
 /**
@@ -40,6 +43,7 @@ export class Link {
   #credential: Credential
   #client: Client | null = null
   #epoch = 0
+  #heardAt = 0
   #running: Promise<void> | null = null
 
   constructor(options: LinkOptions) {
@@ -50,6 +54,11 @@ export class Link {
 
   get online(): boolean {
     return this.#client !== null
+  }
+
+  /** When the connection last brought anything. */
+  get heardAt(): number {
+    return this.#heardAt
   }
 
   start(): void {
@@ -96,6 +105,19 @@ export class Link {
   /** Subscribes again to what is subscribed already: the broker then sends what it retains once more. */
   refresh(): void {
     if (this.#client) this.#subscribe(this.#client, [...this.#topics])
+  }
+
+  /** Subscribes for this session alone; false if the broker refuses, or the session ends. */
+  async listen(filter: string): Promise<boolean> {
+    if (!this.#client) return false
+    return this.#client.subscribeAsync(filter, { qos: 0 }).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  unlisten(filter: string): void {
+    this.#client?.unsubscribe(filter)
   }
 
   unsubscribe(filter: string): void {
@@ -153,11 +175,14 @@ export class Link {
   }
 
   #open(): Client {
-    const { keepaliveSeconds = 30, onBlock } = this.#options
+    const { keepaliveSeconds = 30, onBlock, clock } = this.#options
     const credential = this.#credential
     const data = topic('blocksData', { device: credential.id })
     const lane = {
-      takes: (name: string) => name === data,
+      takes: (name: string) => name === data || name.startsWith(artifacts),
+      heard: () => {
+        this.#heardAt = clock.now()
+      },
       block: (_: string, bytes: Buffer) => onBlock(bytes),
     }
     const address = { ...parseBroker(credential.broker), ca: credential.ca }

@@ -12,6 +12,12 @@ export interface Incoming {
  */
 export type Handler = (incoming: Incoming) => void | Promise<void>
 
+/** Which block of which artifact. */
+export interface BlockAddress {
+  readonly digest: string
+  readonly index: number
+}
+
 /** What the other rooms need of MQTT, whichever engine serves it. */
 export interface Broker {
   /** Where devices connect, such as `mqtt://127.0.0.1:1883`. */
@@ -30,6 +36,10 @@ export interface Broker {
    * slowly takes a while, and to false if the device is gone or did not subscribe.
    */
   sendBlock(device: string, header: Buffer, payload: Uint8Array): Promise<boolean>
+  /** Whether a block could go to the device now without waiting; an engine that cannot tell says that it could. */
+  hasRoom(device: string): boolean
+  /** Sends a block once to all that listen on its topic, `devices` among them. Resolves when the next may follow. */
+  broadcast(devices: readonly string[], at: BlockAddress, header: Buffer, payload: Uint8Array): Promise<void>
   /** Ends the device's connection, if this engine holds it. */
   disconnect(device: string): void
   close(): Promise<void>

@@ -2,12 +2,12 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createSecureServer } from 'node:tls'
 import { EspalierError } from '@espalier/shared'
 import { ENROL_USER, encode, servicePresence } from '@espalier/shared/messages/index.js'
-import { type TopicName, topic } from '@espalier/shared/topics.js'
+import { type TopicName, topic, topicFilter } from '@espalier/shared/topics.js'
 import { Aedes, type Client, type PublishPacket } from 'aedes'
-import type { Broker, Handler, Logger } from './broker.js'
+import type { BlockAddress, Broker, Handler, Logger } from './broker.js'
 import { Intake, Refusals } from './intake.js'
 import { listen, reachableHost, refuseOpenAddress } from './listen.js'
-import { limitPackets } from './packets.js'
+import { limitPackets, publishHeader } from './packets.js'
 import { isClaim, mayRetain, maySubscribe, publishable } from './permissions.js'
 import { Session } from './session.js'
 
@@ -37,6 +37,8 @@ export interface EmbeddedOptions {
   readonly now?: () => number
 }
 
+/** Each device's socket is ours, and says how fast that device takes blocks. */
+const blocks = { paced: true, broadcasts: true }
 const packetLimits = { maxFirstBytes: 16 * 1024, maxBytes: 512 * 1024 }
 /** Those who enrol at once, and how long each may take. */
 const maxClaims = 64
@@ -68,7 +70,7 @@ export class EmbeddedBroker implements Broker {
     this.#options = options
     this.#refusals = new Refusals(options.log, options.now)
     this.#intake = new Intake(this.#refusals)
-    this.#presence = encode(servicePresence, { online: true, epoch: (options.now ?? Date.now)() })
+    this.#presence = encode(servicePresence, { online: true, epoch: (options.now ?? Date.now)(), blocks })
     this.#aedes = new Aedes({
       connectTimeout: 10_000,
       keepaliveLimit: 300,
@@ -167,6 +169,23 @@ export class EmbeddedBroker implements Broker {
   async sendBlock(device: string, header: Buffer, payload: Uint8Array): Promise<boolean> {
     const to = topic('blocksData', { device })
     return (await this.#sessions.get(device)?.writePaced(to, header, payload)) ?? false
+  }
+
+  hasRoom(device: string): boolean {
+    return this.#sessions.get(device)?.hasRoom ?? false
+  }
+
+  async broadcast(
+    devices: readonly string[],
+    { digest, index }: BlockAddress,
+    header: Buffer,
+    payload: Uint8Array,
+  ): Promise<void> {
+    const to = topic('artifact', { digest, block: index })
+    const filter = topicFilter('artifact', { digest })
+    const head = Buffer.concat([publishHeader(to, header.length + payload.length), header])
+    for (const device of devices) this.#sessions.get(device)?.writePacket(filter, head, payload)
+    await new Promise(setImmediate) // so that sockets get their turn
   }
 
   disconnect(device: string): void {

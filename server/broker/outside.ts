@@ -2,7 +2,7 @@ import { EspalierError } from '@espalier/shared'
 import { encode, servicePresence } from '@espalier/shared/messages/index.js'
 import { parseTopic, type TopicName, topic, topicFilter } from '@espalier/shared/topics.js'
 import mqtt, { type MqttClient } from 'mqtt'
-import type { Broker, Handler, Logger } from './broker.js'
+import type { BlockAddress, Broker, Handler, Logger } from './broker.js'
 import { Intake, Refusals } from './intake.js'
 
 export interface OutsideOptions {
@@ -15,6 +15,8 @@ export interface OutsideOptions {
 }
 
 const maxWaitingBytes = 1024 * 1024
+/** The devices' connections are not ours to see, and every copy of a block crosses ours. */
+const blocks = { paced: false, broadcasts: true }
 
 /**
  * Any MQTT 3.1.1 broker, which itself must hold devices to their topics. PUBACK then means that the broker
@@ -48,7 +50,7 @@ export class OutsideBroker implements Broker {
   async start(): Promise<void> {
     const { log, connectMs = 10_000 } = this.#options
     const presence = topic('servicePresence', {})
-    const says = (online: boolean) => encode(servicePresence, { online, epoch: this.#epoch })
+    const says = (online: boolean) => encode(servicePresence, { online, epoch: this.#epoch, blocks })
     const client = mqtt.connect(this.#options.url, {
       clientId: `espalier-service-${process.pid}-${this.#epoch}`,
       protocolVersion: 4,
@@ -80,13 +82,28 @@ export class OutsideBroker implements Broker {
   }
 
   async sendBlock(device: string, header: Buffer, payload: Uint8Array): Promise<boolean> {
+    return this.#publishBlock(topic('blocksData', { device }), header, payload)
+  }
+
+  hasRoom(): boolean {
+    return true
+  }
+
+  async broadcast(
+    _devices: readonly string[],
+    { digest, index }: BlockAddress,
+    header: Buffer,
+    payload: Uint8Array,
+  ): Promise<void> {
+    await this.#publishBlock(topic('artifact', { digest, block: index }), header, payload)
+  }
+
+  async #publishBlock(to: string, header: Buffer, payload: Uint8Array): Promise<boolean> {
     const client = this.#client
     if (!client?.connected) return false
-    const written = client.publishAsync(topic('blocksData', { device }), Buffer.concat([header, payload]), {
-      qos: 0,
-    })
+    const written = client.publishAsync(to, Buffer.concat([header, payload]), { qos: 0 })
     if (client.stream.writableLength > maxWaitingBytes) await written
-    else written.catch((err) => this.#options.log.warn({ device, err }, 'a block could not be sent'))
+    else written.catch((err) => this.#options.log.warn({ to, err }, 'a block could not be sent'))
     return true
   }
 

@@ -42,7 +42,16 @@ export class Session {
   /** As `write`, but resolves when more may follow; false if the device has gone meanwhile. */
   async writePaced(topic: string, ...parts: Uint8Array[]): Promise<boolean> {
     if (!this.write(topic, ...parts)) return false
-    return this.client.conn.writableLength < maxWaitingBytes || this.#drained()
+    return this.hasRoom || this.#drained()
+  }
+
+  get hasRoom(): boolean {
+    return this.#open && this.client.conn.writableLength < maxWaitingBytes
+  }
+
+  /** Writes a packet that is the same for many, if the device subscribed by this filter. */
+  writePacket(filter: string, head: Buffer, payload: Uint8Array): void {
+    if (this.#open && this.#filters.has(filter)) this.#put(head, [payload])
   }
 
   /** Keeps a message, the latest of each topic, until the socket has drained. */

@@ -1,13 +1,16 @@
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import {
+  type BlocksRequest,
   blockHeader,
   blocksRequest,
-  maxWindow,
+  lackedBlocks,
+  mostBlocks,
   parse,
-  wantedBlocks,
 } from '@espalier/shared/messages/index.js'
 import type { Broker, Incoming, Logger } from '../broker/index.js'
 import { type Artifacts, type BlockList, BlockReader } from './artifact-blocks.js'
+import { BlockSet } from './block-set.js'
+import { type CrowdSettings, Crowds } from './crowds.js'
 
 export interface BlockServerOptions {
   readonly broker: Broker
@@ -15,27 +18,42 @@ export interface BlockServerOptions {
   /** The artifact if devices may have it now. */
   readonly offered: (digest: string) => BlockList | undefined
   readonly log: Logger
+  readonly crowd?: CrowdSettings
 }
 
-interface Download {
+/** What one device lacks of an artifact, and how many blocks of it may still be sent. */
+export interface Download {
+  readonly device: string
   readonly digest: string
-  readonly waiting: Set<number>
+  readonly lacks: BlockSet
+  /** What went to it as one of many and may still be on its way: a request that is not fresh knows nothing of that. */
+  readonly passed: BlockSet
+  credit: number
+  /** Whether a pass for many looks after it, or the device's own loop. */
+  by: 'nobody' | 'itself' | 'crowd'
 }
 
 /**
- * Sends devices the blocks they ask for. Of a device it remembers only what waits to be sent, at most one
- * window, and forgets that when the device goes: after a restart the device knows best what it lacks.
+ * Sends devices the blocks they ask for: each device at the pace of its own connection, or many that listen at once by
+ * one pass for all. Of a device it remembers what it lacks while something is being sent, and nothing more: after a
+ * restart the device knows best.
  */
 export class BlockServer {
   readonly #options: BlockServerOptions
   readonly #reader: BlockReader
   readonly #downloads = new Map<string, Download>()
-  /** What has been sent since the start. */
-  readonly sent = { blocks: 0, bytes: 0 }
+  readonly #crowds: Crowds
+  /** What has been sent since the start; a block for many counts once. */
+  readonly sent = { blocks: 0, bytes: 0, forMany: 0 }
 
   constructor(options: BlockServerOptions) {
     this.#options = options
     this.#reader = new BlockReader(options.artifacts)
+    this.#crowds = new Crowds({
+      ...{ broker: options.broker, reader: this.#reader, settings: options.crowd },
+      sent: (bytes) => this.#count(bytes, 1),
+      release: (download, failure) => this.#release(download, failure),
+    })
     options.broker.handle('blocksRequest', (incoming) => this.#request(incoming))
   }
 
@@ -47,50 +65,86 @@ export class BlockServer {
       void this.#refuse(device, request.digest, new EspalierError('ARTIFACT_UNKNOWN', message))
       return
     }
-    const wanted = wantedBlocks(request)
-    const beyond = wanted.find((index) => index >= list.blocks.length)
+    const lacked = lackedBlocks(request)
+    const beyond = lacked.find((index) => index >= list.blocks.length)
     if (beyond !== undefined)
       throw new EspalierError(
         'BLOCK_INVALID',
         `block ${beyond} of ${request.digest} was asked for, which has ${list.blocks.length}`,
       )
-    this.#add(device, request.digest, wanted, request.fresh ?? false)
+    const download = this.#download(device, request, list.blocks.length)
+    for (const index of lacked) if (!download.passed.has(index)) download.lacks.add(index)
+    download.credit = Math.min(download.credit + request.window, mostBlocks)
+    if (!request.listens) this.#crowds.leave(download)
+    else if (this.#crowds.join(download)) return
+    void this.#serve(download)
   }
 
-  #add(device: string, digest: string, wanted: readonly number[], fresh: boolean): void {
-    const running = this.#downloads.get(device)
-    if (running && running.digest === digest) {
-      if (fresh) running.waiting.clear()
-      this.#fill(running, wanted)
-      return
+  /** What is known of the device's download, without what a fresh start or another artifact makes void. */
+  #download(device: string, { digest, fresh }: BlocksRequest, blocks: number): Download {
+    const known = this.#downloads.get(device)
+    if (known?.digest === digest) {
+      if (fresh) {
+        known.lacks.clear()
+        known.passed.clear()
+        known.credit = 0
+      }
+      return known
     }
-    running?.waiting.clear()
-    const download: Download = { digest, waiting: new Set() }
-    this.#fill(download, wanted)
+    if (known) this.#drop(known)
+    const [lacks, passed] = [new BlockSet(blocks), new BlockSet(blocks)]
+    const download: Download = { device, digest, lacks, passed, credit: 0, by: 'nobody' }
     this.#downloads.set(device, download)
-    void this.#serve(device, download)
+    return download
   }
 
-  #fill({ waiting }: Download, wanted: readonly number[]): void {
-    for (const index of wanted) if (waiting.size < maxWindow) waiting.add(index)
+  /** Drops what was still to be sent. */
+  #drop(download: Download): void {
+    download.lacks.clear()
+    this.#forget(download)
   }
 
-  async #serve(device: string, download: Download): Promise<void> {
-    const { digest, waiting } = download
+  /** One that lacks more asks again, and is still one of those who listen. */
+  #forget(download: Download): void {
+    if (download.lacks.count === 0) this.#crowds.leave(download)
+    if (this.#downloads.get(download.device) === download) this.#downloads.delete(download.device)
+  }
+
+  async #serve(download: Download): Promise<void> {
+    if (download.by !== 'nobody') return
+    download.by = 'itself'
+    const { device, digest, lacks } = download
     try {
-      for (const index of waiting) {
-        waiting.delete(index)
+      for (let index = lacks.next(); index !== undefined && download.credit > 0; index = lacks.next()) {
+        if (this.#crowds.takes(download)) return
+        lacks.delete(index)
+        download.credit--
         const block = await this.#reader.block(digest, index)
         const header = blockHeader('block', digest, index, block.length)
         if (!(await this.#options.broker.sendBlock(device, header, block))) break
-        this.sent.blocks++
-        this.sent.bytes += block.length
+        this.#count(block.length)
       }
+      this.#forget(download)
     } catch (thrown) {
+      this.#drop(download)
       await this.#refuse(device, digest, asEspalierError(thrown))
-    } finally {
-      if (this.#downloads.get(device) === download) this.#downloads.delete(device)
     }
+  }
+
+  /** Takes a download back from a pass for many. */
+  #release(download: Download, failure?: EspalierError): void {
+    download.by = 'nobody'
+    if (!failure) void this.#serve(download)
+    else {
+      this.#drop(download)
+      void this.#refuse(download.device, download.digest, failure)
+    }
+  }
+
+  #count(bytes: number, forMany = 0): void {
+    this.sent.blocks++
+    this.sent.bytes += bytes
+    this.sent.forMany += forMany
   }
 
   async #refuse(device: string, digest: string, { code, message }: EspalierError): Promise<void> {

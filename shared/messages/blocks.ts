@@ -3,22 +3,26 @@ import { EspalierError } from '../errors.js'
 import { Count, Digest } from './fields.js'
 import { defineMessage } from './message.js'
 
-/** The most blocks one request may ask for, and the most bytes that may be on their way to one device. */
+/** The most blocks an artifact has. */
+export const mostBlocks = 65_536
+/** The most blocks, and bytes, that may be under way to a device whose service does not pace them. */
 export const maxWindow = 128
 export const maxWindowBytes = 8 * 1024 * 1024
 
 /**
- * `blocks/request`: send at most `window` of the blocks whose bits are set. Bit i of `bitmap` (base64; bit
- * i is `bytes[i >> 3] >> (i & 7) & 1`) is block `first + i`. The device leaves out what it has and what it
- * has asked for and still expects, so no block travels twice. A request adds to the ones before it;
- * one with another digest, or `fresh`, first drops what was still waiting to be sent.
+ * `blocks/request`: send at most `window` of the blocks whose bits are set, the lowest first. Bit i of `bitmap` (base64; bit
+ * i is `bytes[i >> 3] >> (i & 7) & 1`) is block `first + i`. The device sets the bits of all that it lacks but for what
+ * it has asked for and still expects, so no block travels twice. A request adds to the ones before it;
+ * one with another digest, or `fresh`, first drops what was still waiting to be sent. `listens`: the device is
+ * subscribed to the artifact's topic, where a block may come that others lack as well.
  */
 export const BlocksRequest = Type.Object({
   digest: Digest,
   first: Count,
   bitmap: Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$', maxLength: 64 * 1024 }),
-  window: Type.Integer({ minimum: 1, maximum: maxWindow }),
+  window: Type.Integer({ minimum: 1, maximum: mostBlocks }),
   fresh: Type.Optional(Type.Boolean()),
+  listens: Type.Optional(Type.Boolean()),
 })
 export type BlocksRequest = Type.Static<typeof BlocksRequest>
 export const blocksRequest = defineMessage('blocks request', 66 * 1024, BlocksRequest)
@@ -32,23 +36,30 @@ export function wanted(blocks: readonly number[]): { first: number; bitmap: stri
   return { first, bitmap: Buffer.from(bits).toString('base64') }
 }
 
-/** The blocks of a request in rising order, at most `window` of them. */
-export function wantedBlocks({ first, bitmap, window }: BlocksRequest): number[] {
+/** The blocks whose bits are set, in rising order. */
+export function lackedBlocks({ first, bitmap }: Pick<BlocksRequest, 'first' | 'bitmap'>): number[] {
   const bits = Buffer.from(bitmap, 'base64')
   const blocks: number[] = []
-  for (let i = 0; i < bits.length * 8 && blocks.length < window; i++)
-    if ((bits[i >> 3] >> (i & 7)) & 1) blocks.push(first + i)
+  for (let i = 0; i < bits.length * 8; i++) if ((bits[i >> 3] >> (i & 7)) & 1) blocks.push(first + i)
   return blocks
 }
 
+/** The blocks that a request asks for, were it the only one. */
+export const wantedBlocks = (request: BlocksRequest): number[] =>
+  lackedBlocks(request).slice(0, request.window)
+
 /**
- * `blocks/data`, binary, big-endian: version (1 byte, 1), kind (1 byte: 1 a block, 2 a refusal), the first 6
+ * `blocks/data`, binary, big-endian: version (1 byte, 1), kind (1 byte: 1 a block, 2 a refusal, 3 alone), the first 6
  * bytes of the artifact's digest, index (4 bytes), length (4 bytes), payload. A refusal's payload is JSON,
- * `{ code, message }`, and its index 0.
+ * `{ code, message }`, and its index 0. Alone, with no payload, tells one that listens that it is served by itself from
+ * now on. `artifacts/{digest}/{block}` carries the same, of blocks alone.
  */
 export const blockHeaderBytes = 16
 const version = 1
-const kinds = { block: 1, refusal: 2 } as const
+const kinds = { block: 1, refusal: 2, alone: 3 } as const
+const kindOf = new Map<number, Block['kind']>(
+  (Object.keys(kinds) as Block['kind'][]).map((kind) => [kinds[kind], kind]),
+)
 
 export interface Block {
   readonly kind: keyof typeof kinds
@@ -77,7 +88,7 @@ export function parseBlock(bytes: Uint8Array): Block {
   if (view.length < blockHeaderBytes) throw wrong(`shorter than its header of ${blockHeaderBytes} bytes`)
   if (view[0] !== version)
     throw wrong(`version ${view[0]}, where this program knows ${version}; upgrade the agent`)
-  const kind = view[1] === kinds.block ? 'block' : view[1] === kinds.refusal ? 'refusal' : undefined
+  const kind = kindOf.get(view[1])
   if (!kind) throw wrong(`kind ${view[1]} is unknown`)
   const payload = view.subarray(blockHeaderBytes)
   const length = view.readUInt32BE(12)

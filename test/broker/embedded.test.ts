@@ -75,6 +75,7 @@ t.test(
       topic('desired', { device: 'a' }),
       topic('reportsAck', { device: 'a' }),
       topic('servicePresence', {}),
+      topic('artifact', { digest: 'ab'.repeat(32), block: 0 }),
       '$SYS/x/heartbeat',
       'elsewhere',
     ]) {
@@ -108,6 +109,8 @@ t.test('a device subscribes to its own topics and to no wider wildcard', async (
     'devices/a/commands/+',
     'models/+/versions/+/catalogue',
     'models/m/versions/1/catalogue',
+    'artifacts/+/+',
+    `artifacts/${'ab'.repeat(32)}/+`,
     'service/presence',
   ])
     t.equal(await granted(`${root}/${filter}`), 0, filter)
@@ -120,6 +123,7 @@ t.test('a device subscribes to its own topics and to no wider wildcard', async (
     `${root}/devices/a/facts`,
     `${root}/devices/a/+`,
     `${root}/models/#`,
+    `${root}/artifacts/#`,
     `${root}/+/presence`,
     '$SYS/#',
   ])

@@ -15,7 +15,7 @@ async function connect(
   return client
 }
 
-const levels = { claim: 'c', n: 7, model: 'digits', version: 1 }
+const levels = { claim: 'c', n: 7, model: 'digits', version: 1, digest: 'ab'.repeat(32), block: 3 }
 const names = [
   'presence',
   'facts',
@@ -25,7 +25,7 @@ const names = [
   'reportsAck',
   'blocksRequest',
 ] as TopicName[]
-names.push('blocksData', 'command', 'commandAck', 'catalogue', 'credential', 'servicePresence')
+names.push('blocksData', 'command', 'commandAck', 'catalogue', 'artifact', 'credential', 'servicePresence')
 const topicOf = (name: TopicName, device: string) => topic(name, { device, ...levels })
 
 /** Publishes to every topic of `devices` and then to `last`; returns which of them `listener` got before `last`. */

@@ -2,7 +2,13 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EmbeddedBroker } from '@espalier/server/broker/index.js'
-import { type Artifacts, BlockServer, Catalogues, type Offer } from '@espalier/server/delivery/index.js'
+import {
+  type Artifacts,
+  BlockServer,
+  type BlockServerOptions,
+  Catalogues,
+  type Offer,
+} from '@espalier/server/delivery/index.js'
 import { Events } from '@espalier/server/events.js'
 import { Fleet } from '@espalier/server/fleet/index.js'
 import { type Database, openDatabase } from '@espalier/server/store/index.js'
@@ -18,6 +24,7 @@ interface Settings {
   folder?: string
   port?: number
   now?: () => number
+  crowd?: BlockServerOptions['crowd']
 }
 
 /** What is asked of a test, so that a benchmark may stand in. */
@@ -48,7 +55,7 @@ interface Centre {
 /** Broker, delivery, fleet and telemetry wired together as the service wires them, on a database in memory. */
 export async function centre(
   t: Scope,
-  { db = openDatabase(':memory:'), folder = t.testdir(), port = 0, now }: Settings = {},
+  { db = openDatabase(':memory:'), folder = t.testdir(), port = 0, now, crowd }: Settings = {},
 ): Promise<Centre> {
   const log = new Log()
   const events = new Events()
@@ -62,7 +69,10 @@ export async function centre(
     admitsClaim: (token) => fleet.admission.admitsClaim(token),
   })
   const catalogues = new Catalogues({ db, broker, key: privateKey, artifacts, now, offers: () => offers })
-  const blocks = new BlockServer({ broker, artifacts, log, offered: (digest) => catalogues.offered(digest) })
+  const blocks = new BlockServer({
+    ...{ broker, artifacts, log, crowd },
+    offered: (digest) => catalogues.offered(digest),
+  })
   const reports = new ReportStore(db, events, now)
   new ReportIntake(broker, reports)
   const fleet = new Fleet({

@@ -1,16 +1,11 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream, readFileSync, rmSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
-import { dirname } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { systemClock } from '@espalier/agent/clock.js'
-import { Fetcher } from '@espalier/agent/fetch/fetcher.js'
-import { Link } from '@espalier/agent/net/link.js'
-import { Artifacts } from '@espalier/agent/store/artifacts.js'
 import { EspalierError } from '@espalier/shared'
-import { blocksRequest, type CatalogueVariant, encode } from '@espalier/shared/messages/index.js'
-import { topic } from '@espalier/shared/topics.js'
+import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
+import { FetchingDevice } from './fetching.js'
 
 /** What the receiving process is asked to do, once. */
 export interface Errand {
@@ -23,41 +18,10 @@ export interface Errand {
 
 /** The artifact by the agent's own lane: every block hashed and written, then the whole hashed again. @returns ms */
 async function byMqtt({ url, password, variant, folder }: Errand): Promise<number> {
-  const device = 'receiver'
-  const artifacts = new Artifacts(folder)
-  artifacts.prepare()
-  const fetcher = new Fetcher({
-    artifacts,
-    clock: systemClock,
-    isServed: () => link.online,
-    send: (request) => {
-      void link.publish(topic('blocksRequest', { device }), encode(blocksRequest, request))
-      return true
-    },
-    onProgress: () => {},
-    onDamaged: (error) => {
-      throw error
-    },
-  })
-  const link = await new Promise<Link>((online) => {
-    const made = new Link({
-      credential: { id: device, password, broker: url, servicePublicKey: '' },
-      agentVersion: 'bench',
-      clock: systemClock,
-      nextEpoch: () => Date.now(),
-      subscriptions: [topic('blocksData', { device })],
-      onMessage: () => {},
-      onBlock: (payload) => fetcher.take(payload),
-      onOnline: () => online(made),
-      onOffline: () => {},
-    })
-    made.start()
-  })
-  const began = performance.now()
-  await fetcher.fetch(variant, new AbortController().signal)
-  const ms = performance.now() - began
-  await link.stop()
-  rmSync(dirname(artifacts.partialPath(variant.digest)), { recursive: true })
+  const device = await new FetchingDevice({ id: 'receiver', password, broker: url, folder }).connect()
+  const ms = await device.fetch(variant)
+  await device.stop()
+  if (device.damaged.length > 0) throw device.damaged[0]
   return ms
 }
 
