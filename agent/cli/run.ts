@@ -87,6 +87,8 @@ export async function run(args: string[], program: Program): Promise<void> {
       log,
     }
     await keepRunning(agentOptions, stopped)
+  } catch (e) {
+    throw diskError(e, values.state)
   } finally {
     lock.release()
   }

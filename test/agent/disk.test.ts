@@ -1,7 +1,7 @@
 import { statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { smallDisk } from '../support/small-disk.js'
+import { fillUp, smallDisk } from '../support/small-disk.js'
 import { testModel } from './support/models.js'
 import { AgentProcess } from './support/process.js'
 import { TestService } from './support/service.js'
@@ -40,7 +40,7 @@ t.test('a full disk is reported, loses nothing, and once there is room the agent
     service.bend = (index, payload, digest) => {
       if (!filled && digest === fitting.variant.digest && index > 20) {
         filled = true
-        fill(filler)
+        fillUp(filler)
       }
       return payload
     }
@@ -54,7 +54,7 @@ t.test('a full disk is reported, loses nothing, and once there is room the agent
   await t.test('a document that found no room is taken once there is some', async (t) => {
     const { revision } = await service.until((r) => r.state === 'active')
     while ((await agent.status()).outbox.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 20))
-    fill(filler)
+    fillUp(filler)
     const next = revision + 1
     await service.desire('dev-1', { revision: next })
     const refused = await service.until((r) => r.error?.code === 'DISK_FULL')
@@ -64,14 +64,3 @@ t.test('a full disk is reported, loses nothing, and once there is room the agent
   })
   t.equal(await agent.end(), 0, 'and never crashed')
 })
-
-/** Takes all the room there is. */
-function fill(path: string): void {
-  for (const size of [2 ** 20, 2 ** 16, 2 ** 12]) {
-    try {
-      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: 'a' })
-    } catch {
-      // no room for one more of this size
-    }
-  }
-}

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync } from 'node:fs'
+import { mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -13,4 +13,15 @@ export function smallDisk(t: Pick<Test, 'teardown'>, size: string): string | und
     rmdirSync(folder)
   })
   return mounted ? folder : undefined
+}
+
+/** Takes all the room there is on a disk, into one file. */
+export function fillUp(path: string): void {
+  for (const size of [2 ** 20, 2 ** 16, 2 ** 12]) {
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: 'a' })
+    } catch {
+      // no room for one more of this size
+    }
+  }
 }

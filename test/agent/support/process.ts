@@ -72,6 +72,16 @@ export class AgentProcess {
     return [...this.log.matchAll(/ report (\S+): /g)].map(([, id]) => id)
   }
 
+  /** How many reports this agent says it could not keep for want of room. */
+  get reportsWithoutRoom(): number {
+    return [...this.log.matchAll(/ report \S+ is dropped: /g)].length
+  }
+
+  /** Whether the process ended, and nobody asked for it. */
+  get hasEnded(): boolean {
+    return this.#child !== null && (this.#child.exitCode !== null || this.#child.signalCode !== null)
+  }
+
   get pid(): number {
     return this.#child!.pid!
   }

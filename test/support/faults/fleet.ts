@@ -1,240 +1,198 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { random } from '@espalier/server/compiler/data/index.js'
-import type { Reported } from '@espalier/shared/messages/index.js'
 import { answers, withGolden } from '../../agent/support/golden.js'
 import { networkBytes, type TestModel, testModel } from '../../agent/support/models.js'
-import { AgentProcess, soon } from '../../agent/support/process.js'
 import { fill, ServiceProcess } from '../../agent/support/service-process.js'
+import { fillUp, smallDisk } from '../small-disk.js'
+import { Device } from './device.js'
+import { kinds, needSmallDisks, type Victims } from './kinds.js'
 import type { Outcome } from './run.js'
 import { Wire } from './wire.js'
 
 const CALM_MS = 90_000
 const top1 = (value: number) => ({ value, n: 10_000 })
-const clock = resolve('test/support/faults/clock.mjs')
 
 /** Two variants each of two versions, the better one larger. */
 const plain = {
   first: [testModel('small', 64, { top1: top1(0.9) }), testModel('large', 400, { top1: top1(0.95) })],
   second: [testModel('small2', 72, { top1: top1(0.91) }), testModel('large2', 416, { top1: top1(0.96) })],
 }
+/** What these models answer, found out once. */
+let golden: Promise<typeof plain> | null = null
 
-interface Device {
-  readonly id: string
-  readonly agent: AgentProcess
-  readonly wire: Wire
-  readonly offset: string
+async function goldenModels(folder: string): Promise<typeof plain> {
+  return { first: await withGolden(plain.first, folder), second: await withGolden(plain.second, folder) }
 }
 
-/** A service and two agents as processes, each agent behind a bad wire of its own. */
-export class Fleet {
+/** A service and two agents as processes, each with a disk of its own, each agent behind a bad wire of its own. */
+export class Fleet implements Victims {
   readonly #devices: Device[] = []
+  readonly #endings: (() => unknown)[] = []
   readonly #highest = new Map<string, number>()
   readonly #wrong = new Set<string>()
-  readonly #watch = setInterval(() => this.#look(), 30)
   #version: 1 | 2 = 1
+  #service: ServiceProcess | null = null
+  #serviceDisk = ''
+  hasSmallDisks = true
 
   private constructor(
-    readonly models: { first: TestModel[]; second: TestModel[] },
-    readonly service: ServiceProcess,
+    private readonly folder: string,
+    private readonly models: typeof plain,
     /** From which the faults follow; what wires do with packets is drawn apart, since packets come as they come. */
     readonly random: () => number,
   ) {}
 
   static async start(folder: string, seed: number): Promise<Fleet> {
-    const data = join(folder, 'data')
-    mkdirSync(data)
-    const models = {
-      first: await withGolden(plain.first, folder),
-      second: await withGolden(plain.second, folder),
+    golden ??= goldenModels(folder)
+    const fleet = new Fleet(folder, await golden, random(seed))
+    try {
+      await fleet.#start(seed)
+      return fleet
+    } catch (e) {
+      await fleet.end()
+      throw e
     }
-    await fill(data, networkBytes(64), models.first, models.second)
+  }
+
+  async #start(seed: number): Promise<void> {
+    const { first, second } = this.models
+    this.#serviceDisk = this.#disk('service', '48m')
+    const data = join(this.#serviceDisk, 'data')
+    mkdirSync(data)
+    await fill(data, networkBytes(64), first, second)
     const service = new ServiceProcess(data)
+    this.#service = service
+    this.#endings.unshift(() => service.end())
     await service.start()
-    const fleet = new Fleet(models, service, random(seed))
     for (const [i, id] of ['one', 'two'].entries()) {
       const credential = await service.device(id)
       const wire = new Wire(random(seed * 2 + i))
       const broker = `mqtt://127.0.0.1:${await wire.open(service.mqttPort)}`
-      const device = {
-        id,
-        agent: new AgentProcess({ ...credential, broker }),
-        wire,
-        offset: join(folder, `${id}.offset`),
-      }
-      fleet.#devices.push(device)
-      fleet.#start(device)
+      const device = new Device(id, { ...credential, broker }, wire, this.#disk(id, '6m'))
+      this.#devices.push(device)
+      this.#endings.unshift(async () => {
+        await device.end('SIGKILL')
+        await wire.close()
+        rmSync(device.agent.folder, { recursive: true, force: true })
+      })
+      device.start()
     }
-    return fleet
+    const watch = setInterval(() => this.#look(), 30)
+    this.#endings.unshift(() => clearInterval(watch))
   }
 
-  #start({ agent, offset }: Device): void {
-    const env = { NODE_OPTIONS: `--import=${clock}`, CLOCK_OFFSET: offset }
-    agent.start(['--memory', '100MB', '--every', '400ms'], soon, env)
+  #disk(name: string, size: string): string {
+    const small = smallDisk({ teardown: (end) => void this.#endings.push(end) }, size)
+    if (small) return small
+    this.hasSmallDisks = false
+    const folder = join(this.folder, name)
+    mkdirSync(folder)
+    return folder
   }
 
-  get #any(): Device {
-    return this.#devices[Math.floor(this.random() * this.#devices.length)]
+  /** Does one thing that may happen, and gives it a moment; what it was. */
+  async fault(): Promise<string> {
+    const names = Object.keys(kinds)
+    const kind = names[Math.floor(this.random() * names.length)]
+    const device = this.#devices[Math.floor(this.random() * this.#devices.length)]
+    await kinds[kind](device, this)
+    await sleep(this.random() * 400)
+    const isLeftOut = !this.hasSmallDisks && needSmallDisks.includes(kind)
+    return `${kind} ${device.id}${isLeftOut ? ' (left out: no small disk can be mounted)' : ''}`
+  }
+
+  killService = (): Promise<void> => this.#running.end('SIGKILL')
+  startService = (): Promise<void> => this.#running.start()
+  fillServiceDisk = (): void => fillUp(join(this.#serviceDisk, 'filler'))
+  emptyServiceDisk = (): void => rmSync(join(this.#serviceDisk, 'filler'), { force: true })
+  cross = (): Promise<void> => {
+    this.#version = this.#version === 1 ? 2 : 1
+    return this.#assign()
+  }
+
+  get #running(): ServiceProcess {
+    if (!this.#service) throw new Error('the service was never started')
+    return this.#service
+  }
+
+  async #assign(): Promise<void> {
+    for (const { id } of this.#devices)
+      await this.#running.call('PUT', `/devices/${id}/assignment`, {
+        model: 'digits',
+        version: this.#version,
+      })
   }
 
   /** What each device says of itself on its own disk, every few moments. */
   #look(): void {
     const known = [...this.models.first, ...this.models.second].map(({ variant }) => variant.digest)
-    for (const { id, agent } of this.#devices) {
-      if (!existsSync(join(agent.state, 'reported.json'))) continue
-      const { revision, active } = saidBy(agent)
+    for (const device of this.#devices) {
+      device.revive()
+      const { said, id } = device
+      if (!said) continue
+      const highest = this.#highest.get(id) ?? 0
       // A device whose clock is off takes the document on its disk for expired, and says 0 until it is sent again.
-      if (
-        (revision > 0 && revision < (this.#highest.get(id) ?? 0)) ||
-        (active && !known.includes(active.variant))
-      )
-        this.#wrong.add(id)
-      this.#highest.set(id, Math.max(revision, this.#highest.get(id) ?? 0))
+      const isStale = said.revision > 0 && said.revision < highest
+      if (isStale || (said.active && !known.includes(said.active.variant))) this.#wrong.add(id)
+      this.#highest.set(id, Math.max(said.revision, highest))
     }
-  }
-
-  /** Does one thing that may happen, and gives it a moment; what it was. */
-  async fault(): Promise<string> {
-    const kinds = Object.keys(this.#kinds)
-    const kind = kinds[Math.floor(this.random() * kinds.length)]
-    const device = this.#any
-    await this.#kinds[kind](device)
-    await sleep(this.random() * 800)
-    return `${kind} ${device.id}`
-  }
-
-  readonly #kinds: Readonly<Record<string, (device: Device) => Promise<void>>> = {
-    killAgent: async (device: Device) => {
-      await device.agent.end('SIGKILL')
-      await sleep(this.random() * 300)
-      this.#start(device)
-    },
-    killService: async () => {
-      await this.service.end('SIGKILL')
-      await sleep(this.random() * 500)
-      await this.service.start()
-    },
-    cut: async ({ wire }: Device) => wire.cut(),
-    delay: ({ wire }: Device) => this.#during(wire, { delayMs: 20 + this.random() * 180 }),
-    flip: ({ wire }: Device) => this.#during(wire, { flip: 0.05 }),
-    repeat: ({ wire }: Device) => this.#during(wire, { repeat: 0.3 }),
-    reorder: ({ wire }: Device) => this.#during(wire, { reorder: 0.3 }),
-    replay: async ({ wire }: Device) => {
-      wire.replay()
-    },
-    clock: async ({ offset }: Device) => {
-      const years = (this.random() - 0.5) * 6
-      writeFileSync(offset, String(Math.round(years * 365 * 86_400_000)))
-    },
-    truncate: async (device: Device) => {
-      await device.agent.end('SIGKILL')
-      truncateOne(device.agent.state, this.random)
-      this.#start(device)
-    },
-    cross: async () => {
-      this.#version = this.#version === 1 ? 2 : 1
-      await this.#assign()
-    },
-  }
-
-  async #during(wire: Wire, trouble: Partial<Wire['trouble']>): Promise<void> {
-    wire.trouble = { ...wire.trouble, ...trouble }
-    await sleep(300 + this.random() * 700)
-    wire.calm()
-  }
-
-  async #assign(): Promise<void> {
-    for (const { id } of this.#devices)
-      await this.service.call('PUT', `/devices/${id}/assignment`, { model: 'digits', version: this.#version })
   }
 
   /** Lets everything be, waits until it has come to rest, and counts what is wrong. */
   async judge(): Promise<Omit<Outcome, 'seed' | 'faults' | 'seconds'>> {
-    for (const { wire, offset } of this.#devices) {
-      wire.calm()
-      writeFileSync(offset, '0')
+    for (const device of this.#devices) {
+      device.wire.calm()
+      device.setClock(0)
     }
     await this.#assign()
+    const notConverged = await this.#converge()
+    for (const device of this.#devices) await device.end()
+    const ids = await this.#running.reportIds()
+    const stored = new Set(ids)
     const known = [...this.models.first, ...this.models.second]
-    const [, best] = this.#version === 1 ? this.models.first : this.models.second
-    let notConverged = 0
-    const end = performance.now() + CALM_MS
-    for (const device of this.#devices) {
-      while (!(await this.#hasCome(device, best))) {
-        if (performance.now() > end) {
-          notConverged++
-          break
-        }
-        await sleep(100)
-      }
-    }
-    // One that has come to rest sends what it still holds.
-    await sleep(1000)
-    let [brokenModels, lostReports, reports] = [0, 0, 0]
-    for (const { agent } of this.#devices) await agent.end()
-    const stored = await this.service.reportIds()
-    for (const { agent } of this.#devices) {
-      const { outbox } = await agent.status()
-      const made = agent.reportIds()
-      const missing = made.filter((report) => !stored.includes(report)).length
-      reports += made.length
-      lostReports += Math.max(0, missing - outbox.waiting - outbox.dropped)
-      if (!(await answers(agent.state, known))) brokenModels++
-    }
+    let brokenModels = 0
+    for (const { agent } of this.#devices) if (!(await answers(agent.state, known))) brokenModels++
+    const sum = (of: (device: Device) => number) => this.#devices.reduce((total, d) => total + of(d), 0)
     return {
-      reports,
+      reports: sum(({ agent }) => agent.reportIds().length),
       notConverged,
       brokenModels,
-      lostReports,
-      storedTwice: stored.length - new Set(stored).size,
+      lostReports: sum((device) => device.lostReports(stored)),
+      storedTwice: ids.length - stored.size,
       obeyedWrongly: this.#wrong.size,
+      crashes: sum(({ crashes }) => crashes.length),
+      lastWords: this.#devices.flatMap(({ crashes }) => crashes),
     }
   }
 
+  /** How many devices do not come to what is desired of them. */
+  async #converge(): Promise<number> {
+    const [, best] = this.#version === 1 ? this.models.first : this.models.second
+    const end = performance.now() + CALM_MS
+    let left = [...this.#devices]
+    while (left.length > 0 && performance.now() < end) {
+      await sleep(100)
+      const here = await Promise.all(left.map((device) => this.#hasCome(device, best)))
+      left = left.filter((_, i) => !here[i])
+    }
+    return left.length
+  }
+
   /** Whether a device runs this variant and says that it heeds the newest of what was desired of it. */
-  async #hasCome({ id, agent }: Device, { variant }: TestModel): Promise<boolean> {
-    const { body } = await this.service.call('GET', `/devices/${id}`)
+  async #hasCome({ id, said }: Device, { variant }: TestModel): Promise<boolean> {
+    const { body } = await this.#running.call('GET', `/devices/${id}`)
     const [active, assigned] = [body.active, body.assigned] as [
       { variant: string } | null,
       { revision: number },
     ]
     const isHere =
       active?.variant === variant.digest && ['active', 'benchmarking'].includes(String(body.state))
-    return isHere && saidBy(agent).revision === assigned.revision
+    return isHere && said?.revision === assigned.revision
   }
 
   async end(): Promise<void> {
-    clearInterval(this.#watch)
-    for (const { agent, wire } of this.#devices) {
-      await agent.end('SIGKILL')
-      await wire.close()
-      rmSync(agent.folder, { recursive: true, force: true })
-    }
-    await this.service.end()
+    for (const end of this.#endings) await end()
   }
-}
-
-const saidBy = (agent: AgentProcess): Reported =>
-  JSON.parse(readFileSync(join(agent.state, 'reported.json'), 'utf8'))
-
-/** Cuts a file of a variant to a part of itself, as a file system may after a crash. */
-function truncateOne(state: string, random: () => number): void {
-  const folder = join(state, 'artifacts')
-  if (!existsSync(folder)) return
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name))
-    .sort()
-  const path = files[Math.floor(random() * files.length)]
-  if (path) truncateSync(path, Math.floor(statSync(path).size * random()))
 }

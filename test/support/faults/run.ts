@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fleet } from './fleet.js'
 
-/** What a run of faults ended in; every number but `reports` and `seconds` should be 0. */
+/** What a run of faults ended in; what `counts` names should be 0. */
 export interface Outcome {
   readonly seed: number
   readonly faults: readonly string[]
@@ -17,8 +17,23 @@ export interface Outcome {
   readonly storedTwice: number
   /** Devices that once went back to an older revision, or ran what nobody offered. */
   readonly obeyedWrongly: number
+  /** Times that an agent ended by itself, though not for want of room. */
+  readonly crashes: number
+  readonly lastWords: readonly string[]
   readonly seconds: number
 }
+
+/** What is counted of a run and has to be 0. */
+export const counts = [
+  'notConverged',
+  'brokenModels',
+  'lostReports',
+  'storedTwice',
+  'obeyedWrongly',
+  'crashes',
+] as const satisfies readonly (keyof Outcome)[]
+
+export const isWrong = (outcome: Outcome): boolean => counts.some((count) => outcome[count] > 0)
 
 /**
  * One life of a small fleet under faults that follow from `seed`: the service with its broker and two agents, each a process
@@ -41,4 +56,16 @@ export async function faultRun(seed: number, count = 8): Promise<Outcome> {
     await fleet.end()
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Runs of these seeds, some at once since they mostly wait; `onEnd` sees each as it ends. */
+export async function faultRuns(
+  seeds: readonly number[],
+  { atOnce, faults, onEnd }: { atOnce: number; faults?: number; onEnd: (outcome: Outcome) => void },
+): Promise<void> {
+  const left = [...seeds]
+  const worker = async () => {
+    for (let seed = left.shift(); seed !== undefined; seed = left.shift()) onEnd(await faultRun(seed, faults))
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
 }

@@ -13,12 +13,23 @@ export interface Trouble {
   reorder: number
 }
 
+/** Publications that are waited for: which way they go, and their topic. */
+export interface Sight {
+  readonly way: Way
+  readonly topic: RegExp
+}
+
+/** A report on its way to the service, and the service's word that one is stored. */
+export const aReport: Sight = { way: 'up', topic: /\/reports\/\d/ }
+export const reportStored: Sight = { way: 'down', topic: /\/reports\/ack/ }
+
 const calm: Trouble = { delayMs: 0, flip: 0, repeat: 0, reorder: 0 }
 const PUBLISH = 3
 
 /**
  * A bad network between one device and its broker: it delays, damages, repeats and reorders MQTT packets, cuts
- * connections, and sends again what it heard long ago.
+ * connections (also in the very moment in which a report, or the word that it is stored, is on its way), and sends again
+ * what it heard long ago.
  */
 export class Wire {
   trouble: Trouble = calm
@@ -29,6 +40,7 @@ export class Wire {
   readonly #heard: Buffer[] = []
   #device: Socket | null = null
   #target = 0
+  #watched: (Sight & { readonly seen: () => boolean }) | null = null
 
   constructor(random: () => number) {
     this.#random = random
@@ -44,10 +56,29 @@ export class Wire {
 
   calm(): void {
     this.trouble = calm
+    this.#watched = null
   }
 
   cut(): void {
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /**
+   * Waits for such a publication, `ms` at most. If it is to be `lost` it never arrives, and the connection is cut in its
+   * place; otherwise it has just been passed on.
+   */
+  async next(sight: Sight, { lost, ms }: { lost: boolean; ms: number }): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      const seen = () => {
+        this.#watched = null
+        clearTimeout(timer)
+        resolve()
+        return lost
+      }
+      this.#watched = { ...sight, seen }
+    })
+    this.#watched = null
   }
 
   /** Sends the device one of the signed documents that it was sent before; false if there was none. */
@@ -88,8 +119,13 @@ export class Wire {
   #pass(packet: Buffer, held: Buffer | null, to: Socket, way: Way): Buffer | null {
     const { delayMs, flip, repeat, reorder } = this.trouble
     const isPublication = packet[0] >> 4 === PUBLISH
-    if (way === 'down' && isPublication && /\/(desired|catalogue)/.test(packet.toString('latin1', 0, 120)))
-      this.#heard.push(packet)
+    const head = isPublication ? packet.toString('latin1', 0, 120) : ''
+    const { way: watchedWay, topic, seen } = this.#watched ?? {}
+    if (watchedWay === way && topic?.test(head) && seen?.()) {
+      this.cut()
+      return null
+    }
+    if (way === 'down' && /\/(desired|catalogue)/.test(head)) this.#heard.push(packet)
     if (isPublication && held === null && this.#random() < reorder) return packet
     let sent = packet
     if (this.#random() < flip) {
