@@ -12,6 +12,8 @@ import {
   reportsAck,
   type ServicePresence,
   servicePresence,
+  type UnmetWish,
+  wish,
 } from '@espalier/shared/messages/index.js'
 import { publicKeyFrom } from '@espalier/shared/signing.js'
 import { type ParsedTopic, topic, topicFilter } from '@espalier/shared/topics.js'
@@ -63,6 +65,7 @@ export class Agent {
   #every: NodeJS.Timeout | null = null
   #refresh: NodeJS.Timeout | null = null
   #catalogueTopic: string | null = null
+  #wish: UnmetWish | null = null
 
   constructor(options: AgentOptions) {
     const { credential, stateDir, clock, timings = {} } = options
@@ -152,10 +155,19 @@ export class Agent {
       fetcher: this.#fetcher,
       status: this.#status,
       clock,
-      limits: { memoryBytes: options.facts.memoryBudgetBytes, p95Ms: options.facts.p95LimitMs },
+      limits: {
+        memoryBytes: options.facts.memoryBudgetBytes,
+        p95Ms: options.facts.p95LimitMs,
+        top1: options.leastTop1 ?? null,
+      },
+      goal: options.goal ?? 'accuracy',
       measure: (path, variant, signal) => benchmark(path, knownOf(variant), options.benchmark, signal),
       onMeasured: (candidate, measured) =>
         this.#keepReport(reportOf(candidate, measured, device, options.facts, clock.now())),
+      onWish: (wish) => {
+        this.#wish = wish
+        this.#tellWish()
+      },
       retryMs: timings.retryMs,
     })
   }
@@ -212,6 +224,11 @@ export class Agent {
     log(`connected to ${credential.broker} as ${credential.id}`)
     this.#publish(topic('facts', { device: credential.id }), encode(facts, content), true)
     this.#report('state')
+    this.#tellWish()
+  }
+
+  #tellWish(): void {
+    this.#publish(topic('wish', { device: this.#options.credential.id }), encode(wish, { wish: this.#wish }))
   }
 
   #offline(error: EspalierError | null): void {

@@ -1,12 +1,13 @@
 import { EspalierError } from '@espalier/shared'
-import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
+import type { CatalogueVariant, Goal, UnmetWish } from '@espalier/shared/messages/index.js'
 import type { Activation, Candidate } from './activation.js'
+import { Chooser } from './chooser.js'
 import type { Clock } from './clock.js'
 import type { Documents } from './documents.js'
 import type { Fetcher } from './fetch/fetcher.js'
 import type { Benchmark } from './measure/benchmark.js'
 import { Resting } from './resting.js'
-import { type Choice, choose, type Limits, verdict } from './select.js'
+import type { Limits } from './select.js'
 import type { Status } from './status.js'
 import type { Artifacts, Manifest } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
@@ -20,10 +21,13 @@ export interface KeeperOptions {
   readonly fetcher: Fetcher
   readonly status: Status
   readonly clock: Clock
-  /** What the device itself allows; the objective may be tighter. */
+  /** What the device itself allows and chooses by; the assignment may say more. */
   readonly limits: Limits
+  readonly goal: Goal
   readonly measure: (path: string, variant: CatalogueVariant, signal: AbortSignal) => Promise<Benchmark>
   readonly onMeasured: (candidate: Candidate, measured: Benchmark) => void
+  /** What no variant satisfies, as often as it changes; null once one does. */
+  readonly onWish: (wish: UnmetWish | null) => void
   /** First and longest pause before a variant that failed is tried again, ms. */
   readonly retryMs?: readonly [first: number, longest: number]
 }
@@ -47,17 +51,22 @@ const lasting = new Set([
 export class Keeper {
   readonly #options: KeeperOptions
   readonly #resting: Resting
+  readonly #chooser: Chooser
   readonly #stop = new AbortController()
   #work: { digest: string; abort: AbortController } | null = null
   #wake: () => void = () => {}
   #isWoken = false
   #isHealed = false
   #remeasure = false
+  #confirming: NodeJS.Timeout | null = null
+  #unmetSince: number | null = null
   #running: Promise<void> | null = null
 
   constructor(options: KeeperOptions) {
     this.#options = options
-    this.#resting = new Resting(() => options.clock.now(), options.retryMs ?? defaultRetryMs)
+    const { clock, retryMs = defaultRetryMs } = options
+    this.#resting = new Resting(() => clock.now(), retryMs)
+    this.#chooser = new Chooser({ ...options, restMs: retryMs })
   }
 
   start(): void {
@@ -66,6 +75,7 @@ export class Keeper {
 
   async stop(): Promise<void> {
     this.#stop.abort(new EspalierError('INTERRUPTED', 'the agent was stopped'))
+    if (this.#confirming) clearTimeout(this.#confirming)
     this.#wake()
     await this.#running
   }
@@ -87,7 +97,7 @@ export class Keeper {
 
   /** Everything is to be measured and chosen anew. */
   reselect(): void {
-    this.#options.outcomes.clear()
+    this.#chooser.clear()
     this.#resting.clear()
     this.changed()
   }
@@ -131,48 +141,48 @@ export class Keeper {
     const offered = new Set(catalogue.variants.map((v) => v.digest))
     outcomes.keepOnly(offered)
     this.#forgetAllBut(offered)
+    const candidateOf = (variant: CatalogueVariant): Candidate => ({
+      variant,
+      held: { model: desired.model, version: desired.version, variant: variant.digest },
+    })
     if (choice.kind === 'none') {
-      if (this.#resting.resting().length === 0) status.note('choice', choice.failure)
+      if (this.#resting.resting().length === 0) {
+        status.note('choice', choice.failure)
+        this.#isUnmet()
+      }
+      const active = catalogue.variants.find(({ digest }) => digest === activation.active)
+      if (this.#remeasure && active) return !(await this.#measureAgain(candidateOf(active)))
       this.#settle()
       return true
     }
     status.clear('choice')
+    this.#isMet()
     const { variant } = choice
-    const candidate = {
-      variant,
-      held: { model: desired.model, version: desired.version, variant: variant.digest },
-    }
+    const candidate = candidateOf(variant)
     if (choice.kind === 'try' || !artifacts.has(variant.digest)) return await this.#attempt(candidate)
     if (variant.digest !== activation.active) activation.activate(candidate)
     if (activation.unproven === variant.digest) {
       if (!(await this.#prove(candidate))) return false
-    } else if (this.#remeasure) await this.#measureAgain(candidate)
+    } else if (this.#remeasure && (await this.#measureAgain(candidate))) return false
     this.#settle()
     artifacts.evict(this.#resting.all())
     return true
   }
 
-  #limits(): Limits {
-    const { limits, documents } = this.#options
-    const { memoryBytes, p95Ms } = documents.desired?.objective ?? {}
-    const p95Limits = [limits.p95Ms, p95Ms].filter((ms): ms is number => typeof ms === 'number')
-    return {
-      memoryBytes: Math.min(limits.memoryBytes, memoryBytes ?? Number.POSITIVE_INFINITY),
-      p95Ms: p95Limits.length > 0 ? Math.min(...p95Limits) : null,
-    }
+  /** What to do next; null while nothing is asked of this device. */
+  #choose() {
+    return this.#chooser.choose(this.#options.activation.active, this.#resting.resting())
   }
 
-  /** What to do next; null while nothing is asked of this device. */
-  #choose(): Choice | null {
-    const { desired, catalogue } = this.#options.documents
-    if (!desired || !catalogue) return null
-    return choose({
-      variants: catalogue.variants,
-      limits: this.#limits(),
-      outcomes: this.#options.outcomes.known,
-      excluded: new Set([...(desired.withdrawn ?? []), ...this.#resting.resting()]),
-      pinned: desired.pinned,
-    })
+  #isUnmet(): void {
+    this.#unmetSince ??= this.#options.clock.now()
+    this.#options.onWish(this.#chooser.wish(Math.floor(this.#unmetSince)))
+  }
+
+  #isMet(): void {
+    if (this.#unmetSince === null) return
+    this.#unmetSince = null
+    this.#options.onWish(null)
   }
 
   #wanted(): string | null {
@@ -196,7 +206,7 @@ export class Keeper {
 
   /** Fetches a variant if it is not here, and measures it if it was not. True if that has to wait. */
   async #attempt(candidate: Candidate): Promise<boolean> {
-    const { status, artifacts, outcomes, fetcher } = this.#options
+    const { status, artifacts, fetcher } = this.#options
     const { digest } = candidate.variant
     if (!artifacts.has(digest) && !fetcher.isServed) {
       this.#settle()
@@ -205,7 +215,7 @@ export class Keeper {
     try {
       await this.#working(digest, async (signal) => {
         await this.#obtain(candidate, signal)
-        if (!outcomes.known.has(digest)) await this.#measure(candidate, signal)
+        if (this.#chooser.isOpen(digest)) await this.#measure(candidate, signal)
       })
       this.#resting.recovered(digest)
       if (this.#resting.size === 0) status.clear('candidate')
@@ -215,16 +225,22 @@ export class Keeper {
     return false
   }
 
-  /** Measures the active variant again, for the record: only a `select` command chooses anew by fresh figures. */
-  async #measureAgain(candidate: Candidate): Promise<void> {
-    const { status } = this.#options
+  /** Measures the active variant again. Whether that changes what is known, and the choice may. */
+  async #measureAgain(candidate: Candidate): Promise<boolean> {
+    const { status, retryMs: [soonMs] = defaultRetryMs } = this.#options
+    const { digest } = candidate.variant
     this.#remeasure = false
+    let found = 'as before' as ReturnType<Chooser['measuredAgain']>
     try {
-      await this.#working(candidate.variant.digest, (signal) => this.#benchmark(candidate, signal))
+      await this.#working(digest, async (signal) => {
+        found = this.#chooser.measuredAgain(digest, await this.#benchmark(candidate, signal))
+      })
     } catch (e) {
       if (!isInterruption(e)) status.fail('candidate', diskError(e, this.#options.artifacts.root))
     }
     status.to('active', null)
+    if (found === 'broken') this.#confirming = setTimeout(() => this.remeasure(), soonMs)
+    return found === 'changed'
   }
 
   /** Work on a variant that `changed` may interrupt. */
@@ -255,16 +271,12 @@ export class Keeper {
 
   /** Measures a variant that is here, and remembers what came out. */
   async #measure(candidate: Candidate, signal: AbortSignal): Promise<void> {
-    const { status, outcomes } = this.#options
+    const { status } = this.#options
     const { variant } = candidate
-    const { measuredRamBytes, p50Ms, p95Ms } = await this.#benchmark(candidate, signal)
-    const outcome = { measuredRamBytes, p50Ms, p95Ms }
-    const failure = verdict(outcome, this.#limits())
-    if (failure) {
-      status.note('choice', { code: failure.code, message: `${variant.name}: ${failure.message}` })
-      status.to('rejected')
-    }
-    outcomes.set(variant.digest, outcome)
+    const failure = this.#chooser.measured(variant.digest, await this.#benchmark(candidate, signal))
+    if (!failure) return
+    status.note('choice', { code: failure.code, message: `${variant.name}: ${failure.message}` })
+    status.to('rejected')
   }
 
   async #benchmark(candidate: Candidate, signal: AbortSignal): Promise<Benchmark> {
@@ -281,7 +293,7 @@ export class Keeper {
   async #prove(candidate: Candidate): Promise<boolean> {
     const { activation, outcomes } = this.#options
     const { digest } = candidate.variant
-    const proof = await activation.prove(candidate, this.#limits(), this.#stop.signal)
+    const proof = await activation.prove(candidate, this.#chooser.limits(), this.#stop.signal)
     if (proof === null || proof.proved) return true
     if (lasting.has(proof.failure.code)) outcomes.set(digest, { failure: proof.failure })
     else this.#resting.failed(digest)

@@ -1,4 +1,4 @@
-import type { Facts } from '@espalier/shared/messages/index.js'
+import type { Facts, Goal } from '@espalier/shared/messages/index.js'
 import type { Clock } from './clock.js'
 import type { Credential } from './credential.js'
 import type { BenchmarkSettings } from './measure/benchmark.js'
@@ -26,6 +26,10 @@ export interface AgentOptions {
   readonly facts: Facts
   readonly clock: Clock
   readonly benchmark: BenchmarkSettings
+  /** What the device chooses by where its assignment does not say other than by accuracy (default). */
+  readonly goal?: Goal
+  /** The least accuracy, a share. */
+  readonly leastTop1?: number | null
   readonly timings?: Timings
   readonly outbox?: Partial<OutboxLimits>
   /** Where the active variant answers inference requests, if anywhere; it is the caller's to close. */

@@ -1,5 +1,6 @@
 /** Every error code, in alphabetical order. Codes are stable: one that is retired is never used again. */
 export const errorCodes = [
+  'ACCURACY_UNDER_FLOOR',
   'ARTIFACT_DAMAGED',
   'ARTIFACT_UNKNOWN',
   'BLOCK_INVALID',

@@ -16,6 +16,7 @@ const patterns = {
   blocksData: 'devices/{device}/blocks/data',
   command: 'devices/{device}/commands/{n}',
   commandAck: 'devices/{device}/commands/{n}/ack',
+  wish: 'devices/{device}/wish',
   catalogue: 'models/{model}/versions/{version}/catalogue',
   artifact: 'artifacts/{digest}/{block}',
   credential: 'devices/{device}/credential',
@@ -42,6 +43,7 @@ export const devicePublishes: readonly TopicName[] = [
   'reports',
   'blocksRequest',
   'commandAck',
+  'wish',
 ]
 
 /** What a device may subscribe to, where `{device}` is itself and any other variable level may be `+`. */

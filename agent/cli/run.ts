@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EspalierError, formatBytes, parseBytes } from '@espalier/shared'
 import { MEMORY_PROCESSES, MeasuringProcess, profiles, type Ready } from '@espalier/shared/measure/index.js'
-import type { Facts } from '@espalier/shared/messages/index.js'
+import { type Facts, goals } from '@espalier/shared/messages/index.js'
 import { Agent } from '../agent.js'
 import { systemClock } from '../clock.js'
 import { currentCredential } from '../credential.js'
@@ -12,7 +12,7 @@ import type { AgentOptions, Timings } from '../options.js'
 import { Endpoint } from '../serve/endpoint.js'
 import { diskError } from '../store/errors.js'
 import { type Lock, takeLock } from '../store/lock.js'
-import { parse, parseDuration, parseLabels, parsePositive, UsageError } from './usage.js'
+import { parse, parseDuration, parseLabels, parsePositive, parseShare, UsageError } from './usage.js'
 
 /** Where the scripts of the agent's children lie, and which agent this is. */
 export interface Program {
@@ -30,6 +30,7 @@ const options = {
   state: { type: 'string' },
   memory: { type: 'string' },
   p95: { type: 'string' },
+  top1: { type: 'string' },
   objective: { type: 'string', default: 'accuracy' },
   label: { type: 'string', multiple: true },
   every: { type: 'string', default: '1h' },
@@ -50,8 +51,9 @@ export async function run(args: string[], program: Program): Promise<void> {
       'run needs --credential FILE, which espalier-agent enrol or espalier devices create writes',
     )
   if (!values.state) throw new UsageError('run needs --state DIR, where the agent keeps what it has')
-  if (values.objective !== 'accuracy')
-    throw new UsageError(`--objective '${values.objective}' is unknown; it can be accuracy`)
+  const goal = goals.find((name) => name === values.objective)
+  if (!goal)
+    throw new UsageError(`--objective '${values.objective}' is unknown; it can be ${goals.join(', ')}`)
   const profile = Object.entries(profiles).find(([name]) => name === values.benchmark)?.[1]
   if (!profile)
     throw new UsageError(`--benchmark '${values.benchmark}' is unknown; it can be quick or standard`)
@@ -60,6 +62,7 @@ export async function run(args: string[], program: Program): Promise<void> {
     p95LimitMs: values.p95 === undefined ? null : parsePositive('p95', values.p95),
     labels: parseLabels(values.label ?? []),
   }
+  const leastTop1 = values.top1 === undefined ? null : parseShare('top1', values.top1)
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
   const port = values.serve === undefined ? null : parsePort(values.serve)
   const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
@@ -81,6 +84,8 @@ export async function run(args: string[], program: Program): Promise<void> {
       facts,
       clock: systemClock,
       benchmark: { child: program.measureChild, profile, processes, hostLock, root, clock: systemClock },
+      goal,
+      leastTop1,
       timings,
       endpoint,
       hook: values.hook,

@@ -28,7 +28,9 @@ Options of run
   --memory SIZE       what a model may take, such as 4MB; without it: this machine's (or its cgroup's) memory
                       less the runtime, the agent and a tenth
   --p95 MS            the latency that 95 of 100 queries must keep
-  --objective NAME    what to maximise within these limits: accuracy (the only one so far, and the default)
+  --top1 SHARE        the least accuracy, such as 0.9
+  --objective NAME    what to choose by within these limits, where the assignment does not say: accuracy (the most
+                      accurate, the default), speed (the fastest) or smallness (the least memory)
   --label KEY=VALUE   a label for the operator's selections; may be repeated
   --every DURATION    how often the active variant is measured again, such as 30s, 15m or 1h (default); 0 for never
   --serve PORT        answer inference requests with the active variant on 127.0.0.1:PORT (Open Inference Protocol v2,
@@ -73,6 +75,13 @@ export function parsePositive(option: string, text: string): number {
   const value = Number(text)
   if (!(text.trim() !== '' && value > 0 && value < 1e15))
     throw new UsageError(`--${option} '${text}' is not a positive number`)
+  return value
+}
+
+export function parseShare(option: string, text: string): number {
+  const value = Number(text)
+  if (!(text.trim() !== '' && value >= 0 && value <= 1))
+    throw new UsageError(`--${option} '${text}' is not a share; write for example 0.9`)
   return value
 }
 

@@ -1,8 +1,9 @@
 import { open, rm } from 'node:fs/promises'
 import { EspalierError } from '@espalier/shared'
+import { type Goal, goals } from '@espalier/shared/messages/index.js'
 import type { Credential, Device } from '../http/schemas/index.js'
 import { Client, type ServerOptions, serverOptions } from './client.js'
-import { count, type Define, many, outputOf, positive, size } from './command.js'
+import { count, type Define, many, oneOf, outputOf, positive, share, size } from './command.js'
 import { facts, show, table } from './output.js'
 
 type Options = ServerOptions & { json?: boolean }
@@ -102,15 +103,21 @@ export const command: Define = (devices) => {
       .description('say which model a device should serve')
       .option('--version <n>', 'the model version (default: the newest)', count)
       .option('--memory <size>', 'the most memory the model may use there', size)
-      .option('--p95 <ms>', 'the highest p95 latency', positive),
+      .option('--p95 <ms>', 'the highest p95 latency', positive)
+      .option('--top1 <share>', 'the least accuracy, such as 0.9', share)
+      .option(
+        '--objective <name>',
+        `what it chooses by within these limits: ${goals.join(', ')} (default: accuracy)`,
+        oneOf('--objective', goals),
+      ),
   ).action(
     async (
       id: string,
       model: string,
-      options: Options & { version?: number; memory?: number; p95?: number },
+      options: Options & { version?: number; memory?: number; p95?: number; top1?: number; objective?: Goal },
     ) => {
-      const { version, memory: memoryBytes, p95: p95Ms } = options
-      const body = { model, version, objective: { memoryBytes, p95Ms } }
+      const { version, memory: memoryBytes, p95: p95Ms, top1, objective: maximise } = options
+      const body = { model, version, objective: { maximise, memoryBytes, p95Ms, top1 } }
       const device = await new Client(options).send<Device>(
         'PUT',
         `/v1/devices/${encodeURIComponent(id)}/assignment`,
@@ -137,13 +144,16 @@ const about = (d: Device) =>
         .join(' ') || null,
     Groups: d.groups.join(' ') || null,
     State: d.state,
-    Assigned: d.assigned && `${d.assigned.model} v${d.assigned.version}`,
+    Assigned:
+      d.assigned &&
+      `${d.assigned.model} v${d.assigned.version}, by ${d.assigned.objective.maximise ?? 'accuracy'}`,
     Active: d.active && (d.active.name ?? d.active.variant),
     'Memory measured': show.bytes(d.measuredRamBytes),
     'Latency p50': show.ms(d.p50Ms),
     'Latency p95': show.ms(d.p95Ms),
     'Reports dropped': d.droppedReports,
     'Credential revoked': show.time(d.revokedAt),
+    Wish: d.wish && wishOf(d.wish),
     Error: d.error && `${d.error.message} (${d.error.code})`,
   })
 
@@ -151,3 +161,17 @@ const stateOf = ({ state, progress }: Device) =>
   progress === null
     ? state
     : `${state} ${Math.floor((100 * progress.doneBytes) / Math.max(1, progress.totalBytes))} %`
+
+/** What would have to be compiled for a device that no variant satisfies. */
+function wishOf({ memoryBytes, p95Ms, top1, nearest }: NonNullable<Device['wish']>): string {
+  const list = (...parts: (string | null | false)[]) => parts.filter((part) => part).join(', ')
+  const wanted = list(
+    `at most ${show.bytes(memoryBytes)} of memory`,
+    p95Ms !== null && `${show.ms(p95Ms)} at p95`,
+    top1 !== null && `top-1 of ${show.percent(top1)} or more`,
+  )
+  const found =
+    nearest && list(show.bytes(nearest.memoryBytes), show.ms(nearest.p95Ms), show.percent(nearest.top1))
+  const how = nearest?.measured ? 'measured there' : 'by the catalogue'
+  return `a variant with ${wanted}${nearest ? `; the nearest, ${nearest.name}, has ${found} (${how})` : ''}`
+}

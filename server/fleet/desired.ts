@@ -8,7 +8,7 @@ import type { Objective } from '../http/schemas/index.js'
 import type { Database } from '../store/index.js'
 
 /** What an operator wants a device to run. */
-export interface Wish {
+export interface Order {
   readonly model: string
   readonly version: number
   readonly objective: Objective
@@ -41,7 +41,7 @@ export class DesiredDocuments {
   }
 
   /** Signs and stores; `retain` publishes. @throws CATALOGUE_UNKNOWN */
-  set(device: string, { model, version, objective }: Wish): DesiredRow {
+  set(device: string, { model, version, objective }: Order): DesiredRow {
     const { sequence: catalogueSequence, withdrawn } = this.catalogues.get(model, version)
     const revision = (this.get(device)?.revision ?? 0) + 1
     const issuedAt = this.now()

@@ -1,5 +1,5 @@
 import { EspalierError } from '@espalier/shared'
-import type { Facts, Presence, Reported } from '@espalier/shared/messages/index.js'
+import type { Facts, Presence, Reported, UnmetWish } from '@espalier/shared/messages/index.js'
 import type { Database } from '../store/index.js'
 import { hashPassword, isPassword } from './credentials.js'
 
@@ -10,6 +10,7 @@ export interface DeviceRow {
   readonly lastSeenAt: number | null
   readonly facts: string | null
   readonly reported: string | null
+  readonly wish: string | null
   readonly createdAt: number
   readonly revokedAt: number | null
 }
@@ -20,7 +21,7 @@ export interface Enrolled {
   readonly token: string
 }
 
-const columns = 'id, online, epoch, lastSeenAt, facts, reported, createdAt, revokedAt'
+const columns = 'id, online, epoch, lastSeenAt, facts, reported, wish, createdAt, revokedAt'
 
 /** What the service keeps of each device: its credential, and what it said last. */
 export class Devices {
@@ -69,7 +70,7 @@ export class Devices {
     this.db
       .prepare(
         `UPDATE devices SET publicKey = ?, token = ?, online = 0, epoch = 0, facts = NULL, reported = NULL,
-         rotating = 0, revokedAt = NULL, retiredAt = NULL WHERE id = ?`,
+         wish = NULL, rotating = 0, revokedAt = NULL, retiredAt = NULL WHERE id = ?`,
       )
       .run(publicKey, token, id)
   }
@@ -167,14 +168,19 @@ export class Devices {
     return this.#say(id, 'reported', JSON.stringify(reported))
   }
 
-  #say(id: string, column: 'facts' | 'reported', text: string): boolean {
+  /** Null: every wish of it is satisfied. */
+  wish(id: string, wish: UnmetWish | null): boolean {
+    return this.#say(id, 'wish', wish && JSON.stringify(wish))
+  }
+
+  #say(id: string, column: 'facts' | 'reported' | 'wish', text: string | null): boolean {
     return this.#changed(
       `UPDATE devices SET ${column} = @text, lastSeenAt = @now WHERE id = @id AND ${column} IS NOT @text`,
       { id, text },
     )
   }
 
-  #changed(sql: string, values: Record<string, string | number>): boolean {
+  #changed(sql: string, values: Record<string, string | number | null>): boolean {
     return this.db.prepare(sql).run({ ...values, now: this.now() }).changes > 0
   }
 }

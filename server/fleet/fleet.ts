@@ -8,6 +8,8 @@ import {
   presence,
   type Reported,
   reported,
+  type UnmetWish,
+  wish,
 } from '@espalier/shared/messages/index.js'
 import type { TopicName } from '@espalier/shared/topics.js'
 import type * as Type from 'typebox'
@@ -27,7 +29,7 @@ import type {
 import { afterCursor, type Database, defaultLimit, type Page, pageOf } from '../store/index.js'
 import { Admission } from './admission.js'
 import { Commands } from './commands.js'
-import { DesiredDocuments, type Wish } from './desired.js'
+import { DesiredDocuments, type Order } from './desired.js'
 import { type DeviceRow, Devices } from './devices.js'
 import { Groups } from './groups.js'
 
@@ -75,6 +77,7 @@ export class Fleet implements FleetPart {
     this.#hear('presence', presence, (device, said) => this.#devices.presence(device, said))
     this.#hear('facts', facts, (device, said) => this.#devices.facts(device, said))
     this.#hear('reported', reported, (device, said) => this.#devices.reported(device, said))
+    this.#hear('wish', wish, (device, said) => this.#devices.wish(device, said.wish))
     this.#hear('commandAck', commandAck, (device, said) => this.#commands.acknowledge(device, said))
   }
 
@@ -108,8 +111,8 @@ export class Fleet implements FleetPart {
 
   async assign(device: string, assignment: Assignment): Promise<Device> {
     this.#devices.get(device)
-    const wish = await this.#wish(assignment)
-    this.#give([device], wish)
+    const order = await this.#order(assignment)
+    this.#give([device], order)
     return this.device(device)
   }
 
@@ -136,8 +139,8 @@ export class Fleet implements FleetPart {
 
   async assignGroup(id: string, assignment: Assignment): Promise<Group> {
     this.#groups.get(id)
-    const wish = await this.#wish(assignment)
-    this.#give(this.#groups.get(id).devices, wish, () => this.#groups.assign(id, wish))
+    const order = await this.#order(assignment)
+    this.#give(this.#groups.get(id).devices, order, () => this.#groups.assign(id, order))
     return this.group(id)
   }
 
@@ -146,21 +149,21 @@ export class Fleet implements FleetPart {
    * blocks are cut and signed after the compilation has ended.
    * @throws CATALOGUE_UNKNOWN
    */
-  async #wish({ model, version, objective = {} }: Assignment): Promise<Wish> {
+  async #order({ model, version, objective = {} }: Assignment): Promise<Order> {
     await this.#o.catalogues.settled()
     return { model, version: this.#o.catalogues.get(model, version).version, objective }
   }
 
   #follow(group: string, devices: readonly string[]): void {
-    const wish = this.#groups.assignment(group)
-    if (wish) this.#give(devices, wish)
+    const order = this.#groups.assignment(group)
+    if (order) this.#give(devices, order)
   }
 
   /** All of them, or none. */
-  #give(devices: readonly string[], wish: Wish, also: () => void = () => {}): void {
+  #give(devices: readonly string[], order: Order, also: () => void = () => {}): void {
     const rows = this.#o.db.transaction(() => {
       also()
-      return devices.map((device) => this.#desired.set(device, wish))
+      return devices.map((device) => this.#desired.set(device, order))
     })()
     for (const row of rows) {
       this.#desired.retain(row)
@@ -219,6 +222,7 @@ export class Fleet implements FleetPart {
       candidate: held(state?.candidate),
       progress: state?.progress ?? null,
       error: state?.error ?? null,
+      wish: row.wish ? (JSON.parse(row.wish) as UnmetWish) : null,
       droppedReports: state?.droppedReports ?? null,
       p50Ms: measured?.p50Ms ?? null,
       p95Ms: measured?.p95Ms ?? null,

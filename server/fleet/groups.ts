@@ -1,7 +1,7 @@
 import { EspalierError } from '@espalier/shared'
 import type { Group, PageQuery } from '../http/schemas/index.js'
 import { afterCursor, type Database, defaultLimit, type Page, pageOf } from '../store/index.js'
-import type { Wish } from './desired.js'
+import type { Order } from './desired.js'
 
 /** Named sets of devices. What is assigned to a group holds for those who join it later too. */
 export class Groups {
@@ -53,15 +53,15 @@ export class Groups {
     return devices.filter((device) => !before.has(device))
   }
 
-  assign(id: string, wish: Wish): void {
-    this.db.prepare('UPDATE deviceGroups SET assignment = ? WHERE id = ?').run(JSON.stringify(wish), id)
+  assign(id: string, order: Order): void {
+    this.db.prepare('UPDATE deviceGroups SET assignment = ? WHERE id = ?').run(JSON.stringify(order), id)
   }
 
-  assignment(id: string): Wish | undefined {
+  assignment(id: string): Order | undefined {
     const row = this.db
       .prepare<[string], { assignment: string | null }>('SELECT assignment FROM deviceGroups WHERE id = ?')
       .get(id)
-    return row?.assignment ? (JSON.parse(row.assignment) as Wish) : undefined
+    return row?.assignment ? (JSON.parse(row.assignment) as Order) : undefined
   }
 
   #members(id: string): string[] {

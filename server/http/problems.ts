@@ -5,6 +5,7 @@ import type { Problem } from './schemas/index.js'
 
 /** The HTTP status of each error code. */
 export const status: Record<ErrorCode, number> = {
+  ACCURACY_UNDER_FLOOR: 409,
   ARTIFACT_DAMAGED: 422,
   ARTIFACT_UNKNOWN: 404,
   BLOCK_INVALID: 422,

@@ -1,12 +1,18 @@
 import * as Type from 'typebox'
 import { defineSigned } from '../signing.js'
-import { At, Bytes, DeviceId, Digest, ModelId, Ms, Rising } from './fields.js'
+import { At, Bytes, DeviceId, Digest, ModelId, Ms, Rising, Share } from './fields.js'
+
+/** What a device can choose by: the most accurate, the fastest, or what takes the least memory. */
+export const goals = ['accuracy', 'speed', 'smallness'] as const
+export type Goal = (typeof goals)[number]
 
 /** What a device maximises, and what it must respect: its own limits and these, whichever is tighter. */
 export const Objective = Type.Object({
-  maximise: Type.Literal('accuracy'),
+  maximise: Type.Enum(goals),
   p95Ms: Type.Optional(Ms),
   memoryBytes: Type.Optional(Bytes),
+  /** The least accuracy. */
+  top1: Type.Optional(Share),
 })
 export type Objective = Type.Static<typeof Objective>
 

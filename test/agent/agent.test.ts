@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parse, wish } from '@espalier/shared/messages/index.js'
 import t from 'tap'
 import { testModel } from './support/models.js'
 import { AgentProcess } from './support/process.js'
@@ -62,10 +64,19 @@ t.test('other limits bring another choice, by what was measured before', async (
   t.match(left.error?.message, /95th percentile, the limit is 0.000001 ms|expected|measured/)
   t.equal(left.active?.variant, small.variant.digest, 'it keeps what it has')
   t.equal(service.served.size, before, 'and fetches nothing')
+  const wishes = () =>
+    service.messages.filter((m) => m.topic.endsWith('/wish')).map((m) => parse(wish, m.payload).wish)
+  while (!wishes().at(-1)) await sleep(20)
+  t.match(wishes().at(-1), {
+    ...{ model: 'digits', version: 1, maximise: 'accuracy', memoryBytes: 2e6, p95Ms: 1e-6, top1: null },
+    nearest: { name: 'small', measured: true, top1: 0.9 },
+  })
   await agent.end()
 
   agent.start(['--memory', '30MB'])
   await service.desire('dev-1', { withdrawn: [small.variant.digest] })
   await service.until((r) => r.active?.variant === large.variant.digest && r.state === 'active')
   t.equal(service.served.size, before, 'the previous one was still here')
+  while (wishes().at(-1)) await sleep(20)
+  t.equal(wishes().at(-1), null, 'and nothing is wished for')
 })

@@ -127,7 +127,7 @@ t.test('what fails where applications find it gives way to what was before', asy
     probe: (path, variant, signal) => benchmark(path, knownOf(variant), settings, signal),
     onCurrent: (digest) => told.push(digest),
   })
-  const limits = { memoryBytes: 100_000_000, p95Ms: null }
+  const limits = { memoryBytes: 100_000_000, p95Ms: null, top1: null }
   const { signal } = new AbortController()
   activation.activate(candidateOf(good))
   t.equal(activation.unproven, good.variant.digest)

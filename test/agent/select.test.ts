@@ -1,4 +1,5 @@
-import { choose, interval95, type Outcome, ranked } from '@espalier/agent/select.js'
+import { interval95, byAccuracy as ranked } from '@espalier/agent/ranking.js'
+import { choose, type Outcome } from '@espalier/agent/select.js'
 import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 import t from 'tap'
 import { described } from './support/models.js'
@@ -9,14 +10,14 @@ const variant = (name: string, top1: number | null, ramBytes: number | null, n =
     measuredRamBytes: ramBytes,
   }).variant
 
-const limits = { memoryBytes: 4e6, p95Ms: null }
+const limits = { memoryBytes: 4e6, p95Ms: null, top1: null }
 const decide = (
   variants: CatalogueVariant[],
   outcomes: [CatalogueVariant, Outcome][] = [],
   more: Partial<Parameters<typeof choose>[0]> = {},
 ) => {
   const known = new Map(outcomes.map(([v, o]) => [v.digest, o]))
-  const choice = choose({ variants, limits, outcomes: known, excluded: new Set(), ...more })
+  const choice = choose({ variants, limits, outcomes: known, excluded: new Set(), goal: 'accuracy', ...more })
   return choice.kind === 'none' ? [choice.kind, choice.failure.message] : [choice.kind, choice.variant.name]
 }
 const measured = (measuredRamBytes: number, p95Ms: number | null = 5): Outcome => ({
@@ -40,7 +41,7 @@ t.test('measured memory decides, not what was predicted', async (t) => {
 })
 
 t.test('a 95th percentile above the limit rejects', async (t) => {
-  const p95 = { limits: { memoryBytes: 4e6, p95Ms: 5 } }
+  const p95 = { limits: { ...limits, p95Ms: 5 } }
   t.same(decide([small, middle], [[middle, measured(3e6, 5.01)]], p95), ['try', 'small'])
   t.same(decide([small, middle], [[middle, measured(3e6, 5)]], p95), ['use', 'middle'])
   t.same(
@@ -87,6 +88,51 @@ t.test('when nothing fits the reason is told', async (t) => {
   t.match(decide([]), ['none', /catalogue is empty/])
   const broken: Outcome = { failure: { code: 'MODEL_UNRUNNABLE', message: 'no such operator' } }
   t.match(decide([small], [[small, broken]]), ['none', /small: no such operator/])
+})
+
+t.test('by speed it goes on to the neighbours of the fastest until they are slower', async (t) => {
+  const of = (name: string, macs: number, top1 = 0.95) => ({ ...variant(name, top1, 1e6), macs })
+  const [a, b, c, d] = [of('a', 1e6), of('b', 2e6), of('c', 3e6), of('d', 4e6)]
+  const at = (p50Ms: number): Outcome => ({ measuredRamBytes: 1e6, p50Ms, p95Ms: null })
+  const speed = { goal: 'speed' as const }
+  t.same(decide([d, c, b, a], [], speed), ['try', 'a'], 'the least arithmetic is the most promising')
+  t.same(decide([a, b, c, d], [[a, at(5)]], speed), ['try', 'b'])
+  const slower: [CatalogueVariant, Outcome][] = [
+    [a, at(5)],
+    [b, at(6)],
+  ]
+  t.same(decide([a, b, c, d], slower, speed), ['use', 'a'], 'two downloads of four')
+  const faster: [CatalogueVariant, Outcome][] = [
+    [a, at(5)],
+    [b, at(4)],
+  ]
+  t.same(decide([a, b, c, d], faster, speed), ['try', 'c'], 'on while it gets faster')
+  const nearly: [CatalogueVariant, Outcome][] = [
+    [a, at(5)],
+    [b, at(4.6)],
+    [c, at(9)],
+  ]
+  t.same(decide([a, b, c, d], nearly, { ...speed, active: a.digest }), ['use', 'a'], 'not for 8 %')
+  t.same(decide([a, b, c, d], nearly, { ...speed, active: d.digest }), ['use', 'b'])
+  const floor = { ...speed, limits: { ...limits, top1: 0.9 } }
+  t.same(decide([{ ...a, top1: { value: 0.8, n: 1000 } }, b], [], floor), ['try', 'b'])
+  t.match(decide([{ ...a, top1: null }], [], floor), ['none', /unknown accuracy, where at least 90.00 %/])
+})
+
+t.test('by smallness the least memory above the floor wins, with one download', async (t) => {
+  const smallness = { goal: 'smallness' as const }
+  t.same(decide([large, middle, small], [], smallness), ['try', 'small'])
+  t.same(decide([large, middle, small], [[small, measured(1e6)]], smallness), ['use', 'small'])
+  const floor = { ...smallness, limits: { ...limits, top1: 0.95 } }
+  t.same(decide([large, middle, small], [], floor), ['try', 'middle'])
+})
+
+t.test('what broke a limit comes back only by a margin', async (t) => {
+  const p95 = { limits: { ...limits, p95Ms: 5 } }
+  const heldBack = { at: 0, pauseMs: 1, temperatureC: null }
+  const at = (p95Ms: number): Outcome => ({ measuredRamBytes: 1e6, p50Ms: 1, p95Ms, heldBack })
+  t.same(decide([small, middle], [[middle, at(4.9)]], p95), ['try', 'small'])
+  t.same(decide([small, middle], [[middle, at(4.7)]], p95), ['use', 'middle'])
 })
 
 t.test('the interval is Wilson’s', async (t) => {

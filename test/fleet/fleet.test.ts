@@ -7,6 +7,7 @@ import {
   presence,
   type Reported,
   reported,
+  wish,
 } from '@espalier/shared/messages/index.js'
 import { unseal } from '@espalier/shared/signing.js'
 import { topic } from '@espalier/shared/topics.js'
@@ -79,8 +80,8 @@ t.test('what a device says of itself is what the service shows', async (t) => {
   const seen: string[] = []
   events.watch((event) => void (event.type === 'device.changed' && seen.push(event.device)))
   const device = await join('a')
-  const say = (name: 'presence' | 'facts' | 'reported', bytes: Buffer) =>
-    device.client.publishAsync(topic(name, { device: 'a' }), bytes, { qos: 1, retain: true })
+  const say = (name: 'presence' | 'facts' | 'reported' | 'wish', bytes: Buffer) =>
+    device.client.publishAsync(topic(name, { device: 'a' }), bytes, { qos: 1, retain: name !== 'wish' })
   await say('presence', encode(presence, { online: true, epoch: 1, agentVersion: '0.1.0' }))
   await say('facts', encode(facts, known))
   const active = { model: 'digits', version: 1, variant: small.digest }
@@ -100,6 +101,15 @@ t.test('what a device says of itself is what the service shows', async (t) => {
     droppedReports: 3,
   })
   t.ok(seen.length >= 4)
+  const unmet = {
+    ...{ model: 'digits', version: 1, maximise: 'speed' as const, memoryBytes: 1e6, p95Ms: 5, top1: 0.9 },
+    ...{ nearest: null, since: 1 },
+  }
+  t.equal(fleet.device('a').wish, null)
+  await say('wish', encode(wish, { wish: unmet }))
+  t.same(fleet.device('a').wish, unmet)
+  await say('wish', encode(wish, { wish: null }))
+  t.equal(fleet.device('a').wish, null)
   const before = seen.length
   await say('facts', encode(facts, known))
   t.equal(seen.length, before, 'the same facts are no news')
@@ -184,9 +194,12 @@ t.test('an assignment reaches the device signed, with a rising revision', async 
     objective: { maximise: 'accuracy' },
   })
   t.match(fleet.device('a').assigned, { model: 'digits', revision: 2 })
+  const objective = { maximise: 'speed' as const, top1: 0.9 }
+  await fleet.assign('a', { model: 'digits', objective })
+  t.match((await device.messages('/desired', 2)).map((bytes) => order(bytes, 'a')).at(-1), { objective })
   await t.rejects(fleet.assign('a', { model: 'digits', version: 9 }), { code: 'CATALOGUE_UNKNOWN' })
   await t.rejects(fleet.assign('b', { model: 'digits' }), { code: 'DEVICE_UNKNOWN' })
-  t.equal(fleet.device('a').assigned?.revision, 2, 'what was refused changed nothing')
+  t.equal(fleet.device('a').assigned?.revision, 3, 'what was refused changed nothing')
 })
 
 t.test('what was offered a moment ago can be assigned: its catalogue is waited for', async (t) => {

@@ -42,6 +42,7 @@ export function DevicePage({ id }: { id: string }) {
                 {device.error.message} <span class="code">{device.error.code}</span>
               </p>
             )}
+            {device.wish !== null && <Wished wish={device.wish} />}
             <Serving device={device} byDigest={byDigest} />
           </>
         )}
@@ -67,6 +68,34 @@ export function DevicePage({ id }: { id: string }) {
       )}
       {device.data !== null && <About device={device.data} />}
     </PageFrame>
+  )
+}
+
+/** What no variant satisfies on this device, and how near one comes. */
+function Wished({ wish }: { wish: NonNullable<Device['wish']> }) {
+  const { memoryBytes, p95Ms, top1, nearest } = wish
+  return (
+    <Section
+      title="No variant satisfies this device"
+      note="It keeps what it has, and takes the first variant that fits."
+    >
+      <Facts
+        items={[
+          ['Memory, at most', bytes(memoryBytes)],
+          ['p95, at most', withUnit(ms(p95Ms), 'ms')],
+          ['Top-1, at least', withUnit(percent(top1), '%')],
+          ...(nearest === null
+            ? []
+            : [
+                ['Nearest variant', nearest.name] as const,
+                [
+                  nearest.measured ? 'It takes here' : 'It takes elsewhere',
+                  `${bytes(nearest.memoryBytes)}, ${withUnit(ms(nearest.p95Ms), 'ms p95')}, ${withUnit(percent(nearest.top1), '%')}`,
+                ] as const,
+              ]),
+        ]}
+      />
+    </Section>
   )
 }
 

@@ -1,12 +1,17 @@
-import { Command } from '@espalier/shared/messages/index.js'
+import { Command, goals, UnmetWish } from '@espalier/shared/messages/index.js'
 import { Type } from '@fastify/type-provider-typebox'
 import { At, Bytes, Digest, Id, Ms, Nullable, Version } from './common.js'
 
 const Labels = Type.Record(Type.String(), Type.String())
 
-/** What a device should maximise and must respect, beside its own limits. */
+/** What a device should maximise (default accuracy) and must respect, beside its own limits. */
 export const Objective = Type.Object(
-  { p95Ms: Type.Optional(Ms), memoryBytes: Type.Optional(Bytes) },
+  {
+    maximise: Type.Optional(Type.Enum(goals)),
+    p95Ms: Type.Optional(Ms),
+    memoryBytes: Type.Optional(Bytes),
+    top1: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+  },
   { additionalProperties: false },
 )
 export type Objective = Type.Static<typeof Objective>
@@ -37,6 +42,8 @@ export const Device = Type.Object({
   /** How much of the candidate is there, while it is fetched. */
   progress: Nullable(Type.Object({ doneBytes: Bytes, totalBytes: Bytes })),
   error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
+  /** What no variant satisfies there. */
+  wish: Nullable(UnmetWish),
   /** Reports that it gave up for want of room, since it was set up. */
   droppedReports: Nullable(Type.Integer()),
   /** Of the latest report on the active variant. */

@@ -9,6 +9,7 @@ import { enrolment } from './013-enrolment.js'
 import { drawings } from './014-drawings.js'
 import { sealedAnswers } from './015-sealed-answers.js'
 import { latency } from './016-latency.js'
+import { wishes } from './017-wishes.js'
 
 /** Every step, in rising order. */
 export const migrations: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   drawings,
   sealedAnswers,
   latency,
+  wishes,
 ]
