@@ -25,7 +25,16 @@ const names = [
   'reportsAck',
   'blocksRequest',
 ] as TopicName[]
-names.push('blocksData', 'command', 'commandAck', 'catalogue', 'artifact', 'credential', 'servicePresence')
+names.push(
+  'blocksData',
+  'command',
+  'commandAck',
+  'catalogue',
+  'artifact',
+  'credential',
+  'servicePresence',
+  'wish',
+)
 const topicOf = (name: TopicName, device: string) => topic(name, { device, ...levels })
 
 /** Publishes to every topic of `devices` and then to `last`; returns which of them `listener` got before `last`. */
