@@ -6,6 +6,8 @@ import {
   commandAck,
   encode,
   facts,
+  logs,
+  maxLogBytes,
   parse,
   type Report,
   reported,
@@ -34,6 +36,7 @@ import { Artifacts } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
 import { errnoOf, writeAtomic } from './store/files.js'
 import { Ledger } from './store/ledger.js'
+import { readLog } from './store/log-file.js'
 import { Outbox } from './store/outbox.js'
 import { Outcomes } from './store/outcomes.js'
 
@@ -312,8 +315,16 @@ export class Agent {
     const { order, isNew } = this.#orders.command(payload)
     if (isNew && order.action === 'benchmark') this.#keeper.remeasure()
     if (isNew && order.action === 'select') this.#keeper.reselect()
+    if (isNew && order.action === 'logs') this.#sendLogs(order.n)
     const to = topic('commandAck', { device: this.#options.credential.id, n: order.n })
     this.#publish(to, encode(commandAck, { n: order.n, done: true, error: null }))
+  }
+
+  #sendLogs(n: number): void {
+    const { credential, clock, stateDir } = this.#options
+    const text = readLog(join(stateDir, 'logs'), maxLogBytes)
+    const content = encode(logs, { n, at: Math.floor(clock.now()), text })
+    this.#publish(topic('logs', { device: credential.id }), content)
   }
 
   #isRenewed(payload: Uint8Array): void {

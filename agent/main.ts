@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { asEspalierError } from '@espalier/shared'
 import { doctor } from './cli/doctor.js'
 import { enrol } from './cli/enrol.js'
+import { logs } from './cli/logs.js'
 import { profile } from './cli/profile.js'
 import { type Program, run } from './cli/run.js'
 import { status } from './cli/status.js'
@@ -24,6 +25,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   else if (name === 'run') await run(args, program)
   else if (name === 'enrol') await enrol(args)
   else if (name === 'status') status(args)
+  else if (name === 'logs') logs(args)
   else if (name === 'doctor') return (await doctor(args, program)) ? 0 : 1
   else if (name === 'profile') await profile(args, program)
   else throw new UsageError(name === undefined ? 'a command is needed' : `there is no command '${name}'`)

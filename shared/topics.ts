@@ -17,6 +17,7 @@ const patterns = {
   command: 'devices/{device}/commands/{n}',
   commandAck: 'devices/{device}/commands/{n}/ack',
   wish: 'devices/{device}/wish',
+  logs: 'devices/{device}/logs',
   catalogue: 'models/{model}/versions/{version}/catalogue',
   artifact: 'artifacts/{digest}/{block}',
   credential: 'devices/{device}/credential',
@@ -44,6 +45,7 @@ export const devicePublishes: readonly TopicName[] = [
   'blocksRequest',
   'commandAck',
   'wish',
+  'logs',
 ]
 
 /** What a device may subscribe to, where `{device}` is itself and any other variable level may be `+`. */

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { EspalierError, formatBytes, parseBytes } from '@espalier/shared'
+import { asEspalierError, EspalierError, formatBytes, parseBytes } from '@espalier/shared'
 import { MEMORY_PROCESSES, MeasuringProcess, profiles, type Ready } from '@espalier/shared/measure/index.js'
 import { type Facts, goals } from '@espalier/shared/messages/index.js'
 import { Agent } from '../agent.js'
@@ -12,6 +12,8 @@ import type { AgentOptions, Timings } from '../options.js'
 import { Endpoint } from '../serve/endpoint.js'
 import { diskError } from '../store/errors.js'
 import { type Lock, takeLock } from '../store/lock.js'
+import { LogFile } from '../store/log-file.js'
+import { Systemd } from '../systemd.js'
 import { parse, parseDuration, parseLabels, parsePositive, parseShare, UsageError } from './usage.js'
 
 /** Where the scripts of the agent's children lie, and which agent this is. */
@@ -69,6 +71,13 @@ export async function run(args: string[], program: Program): Promise<void> {
   const credential = currentCredential(values.credential, values.state)
   const lock = lockState(values.state)
   const stopped = stopAsked()
+  const file = new LogFile(join(values.state, 'logs'))
+  const log = (line: string) => {
+    const stamped = `${new Date().toISOString()} ${line}`
+    process.stderr.write(`${stamped}\n`)
+    file.write(stamped)
+  }
+  const systemd = new Systemd({ env: process.env, log })
   try {
     const root = values['fact-root']
     const facts = await factsOf(root, program, given)
@@ -91,10 +100,13 @@ export async function run(args: string[], program: Program): Promise<void> {
       hook: values.hook,
       log,
     }
-    await keepRunning(agentOptions, stopped)
+    await keepRunning(agentOptions, stopped, systemd)
   } catch (e) {
-    throw diskError(e, values.state)
+    const error = asEspalierError(diskError(e, values.state))
+    file.write(`${new Date().toISOString()} ${error.code}: ${error.message}`)
+    throw error
   } finally {
+    file.close()
     lock.release()
   }
 }
@@ -106,12 +118,18 @@ const stopAsked = () =>
     process.once('SIGINT', resolve)
   })
 
-async function keepRunning(agentOptions: AgentOptions, stopped: Promise<void>): Promise<void> {
+async function keepRunning(
+  agentOptions: AgentOptions,
+  stopped: Promise<void>,
+  systemd: Systemd,
+): Promise<void> {
   try {
     const agent = new Agent(agentOptions)
     agent.start()
+    systemd.ready()
     await stopped
-    log('stopping; what was under way goes on after the next start')
+    systemd.stopping()
+    agentOptions.log('stopping; what was under way goes on after the next start')
     await agent.stop()
   } finally {
     // An agent that cannot start must not be kept alive by an open port.
@@ -202,8 +220,4 @@ function parseTimings(text: string): Timings {
 const timingNames = {
   pairs: ['reconnectMs', 'retryMs'],
   numbers: ['blockPatienceMs', 'reportPatienceMs', 'keepaliveSeconds'],
-}
-
-function log(line: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${line}\n`)
 }

@@ -15,6 +15,7 @@ export const help = `espalier-agent: fetches the variants of a network, measures
                                                                 turn an operator's code into this device's credential
   espalier-agent run --credential FILE --state DIR [options]    run until SIGTERM or Ctrl-C
   espalier-agent status --state DIR [--json]                    what this device has and does
+  espalier-agent logs --state DIR [--lines N]                   what its agent wrote, up to 1 MB
   espalier-agent doctor [--credential FILE] [--state DIR] [--json]
                                                                 whether this device can run the agent
   espalier-agent profile -o FILE [--threads N] [--json]         how long operators take here, for fit --latency

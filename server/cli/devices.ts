@@ -4,11 +4,13 @@ import { type Goal, goals } from '@espalier/shared/messages/index.js'
 import type { Credential, Device } from '../http/schemas/index.js'
 import { Client, type ServerOptions, serverOptions } from './client.js'
 import { count, type Define, many, oneOf, outputOf, positive, share, size } from './command.js'
+import { deviceLogs } from './device-logs.js'
 import { facts, show, table } from './output.js'
 
 type Options = ServerOptions & { json?: boolean }
 
 export const command: Define = (devices) => {
+  deviceLogs(devices)
   serverOptions(devices.command('ls').description('list the devices')).action(async (options: Options) => {
     const items = await new Client(options).all<Device>('/v1/devices')
     outputOf(options).result({ items }, () =>

@@ -107,7 +107,7 @@ export const show = {
 }
 
 /** Text from a file for a terminal: its control characters would move the cursor, or worse. */
-const harmless = (text: string) => text.replace(/\p{Cc}+/gu, ' ')
+export const harmless = (text: string) => text.replace(/\p{Cc}+/gu, ' ')
 /** What a limit was on, in a sentence. */
 export const boundNames: Readonly<Record<Resource, string>> = {
   memory: 'memory',

@@ -86,7 +86,7 @@ export class Devices {
   retire(id: string): void {
     this.revoke(id)
     this.db.prepare('UPDATE devices SET retiredAt = ?, online = 0 WHERE id = ?').run(this.now(), id)
-    for (const table of ['groupMembers', 'desired', 'commands'])
+    for (const table of ['groupMembers', 'desired', 'commands', 'deviceLogs'])
       this.db.prepare(`DELETE FROM ${table} WHERE device = ?`).run(id)
   }
 

@@ -3,6 +3,8 @@ import {
   commandAck,
   type Facts,
   facts,
+  type Logs,
+  logs,
   type Message,
   parse,
   presence,
@@ -30,6 +32,7 @@ import { afterCursor, type Database, defaultLimit, type Page, pageOf } from '../
 import { Admission } from './admission.js'
 import { Commands } from './commands.js'
 import { DesiredDocuments, type Order } from './desired.js'
+import { DeviceLogs } from './device-logs.js'
 import { type DeviceRow, Devices } from './devices.js'
 import { Groups } from './groups.js'
 
@@ -57,6 +60,7 @@ export class Fleet implements FleetPart {
   readonly #groups: Groups
   readonly #desired: DesiredDocuments
   readonly #commands: Commands
+  readonly #logs: DeviceLogs
 
   constructor(options: FleetOptions) {
     const { db, broker, key, catalogues, log, now = Date.now } = options
@@ -65,6 +69,7 @@ export class Fleet implements FleetPart {
     this.#groups = new Groups(db)
     this.#desired = new DesiredDocuments(db, broker, key, catalogues, log, now)
     this.#commands = new Commands(db, broker, key, now)
+    this.#logs = new DeviceLogs(db)
     this.admission = new Admission({
       ...{ db, broker, key, ca: options.ca ?? null, log, now },
       ...{ devices: this.#devices, groups: this.#groups },
@@ -78,6 +83,7 @@ export class Fleet implements FleetPart {
     this.#hear('facts', facts, (device, said) => this.#devices.facts(device, said))
     this.#hear('reported', reported, (device, said) => this.#devices.reported(device, said))
     this.#hear('wish', wish, (device, said) => this.#devices.wish(device, said.wish))
+    this.#hear('logs', logs, (device, said) => this.#logs.keep(device, said))
     this.#hear('commandAck', commandAck, (device, said) => this.#commands.acknowledge(device, said))
   }
 
@@ -119,6 +125,12 @@ export class Fleet implements FleetPart {
   command(device: string, order: DeviceCommand): { n: number } {
     this.#devices.get(device)
     return { n: this.#commands.add(device, order) }
+  }
+
+  /** What it sent last of its log; null: nothing yet. */
+  logs(device: string): Logs | null {
+    this.#devices.get(device)
+    return this.#logs.get(device)
   }
 
   groups(page: PageQuery): Page<Group> {

@@ -1,3 +1,4 @@
+import { Logs, Nullable } from '@espalier/shared/messages/index.js'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { AdmissionPart, FleetPart } from './parts.js'
 import {
@@ -114,13 +115,26 @@ export const devices: FastifyPluginAsyncTypebox<DevicesPart> = async (app, { fle
     {
       schema: {
         tags,
-        summary: 'Ask a device to measure or to choose again',
+        summary: 'Ask a device to measure or to choose again, or for the newest lines of its log',
         params: One,
         body: DeviceCommand,
         response: { 202: Type.Object({ n: Type.Integer() }) },
       },
     },
     async ({ params, body }, reply) => reply.code(202).send(await fleet.command(params.id, body)),
+  )
+
+  app.get(
+    '/devices/:id/logs',
+    {
+      schema: {
+        tags,
+        summary: 'What a device sent last of its log, as a command asked for; null: nothing yet',
+        params: One,
+        response: { 200: Type.Object({ logs: Nullable(Logs) }) },
+      },
+    },
+    async ({ params }) => ({ logs: fleet.logs(params.id) }),
   )
 
   const groupTags = ['groups']

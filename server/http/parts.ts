@@ -1,3 +1,4 @@
+import type { Logs } from '@espalier/shared/messages/index.js'
 import type { Page } from '../store/index.js'
 import type {
   Assignment,
@@ -27,6 +28,7 @@ export interface FleetPart {
   assign(device: string, assignment: Assignment): Promise<Device>
   /** Sends a command. @returns its number. */
   command(device: string, command: DeviceCommand): { n: number }
+  logs(device: string): Logs | null
   groups(page: PageQuery): Page<Group>
   group(id: string): Group
   /** Makes the group consist of exactly these devices. */

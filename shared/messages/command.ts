@@ -10,8 +10,8 @@ export const Command = Type.Object({
   n: Rising,
   issuedAt: At,
   expiresAt: At,
-  /** Measure the active variant again, or choose again among all of the catalogue. */
-  action: Type.Union([Type.Literal('benchmark'), Type.Literal('select')]),
+  /** Measure the active variant again, choose again among all of the catalogue, or send the newest lines of the log. */
+  action: Type.Enum(['benchmark', 'select', 'logs']),
 })
 export type Command = Type.Static<typeof Command>
 export const command = defineSigned('command', 16 * 1024, Command, 'n')

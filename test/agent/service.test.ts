@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { networkBytes, type TestModel, testModel } from './support/models.js'
 import { AgentProcess } from './support/process.js'
@@ -68,6 +70,18 @@ t.test('three agents with three budgets, the real service, its broker and its ki
     t.equal(status, 202)
     await until('it measures anew', async () => agents[1].reportIds().length > before)
     await runs(service, 'fair', middle)
+  })
+
+  await t.test('a device sends its log when it is asked for it', async (t) => {
+    const logs = async (...more: string[]) => {
+      const args = ['server/dist/cli/main.js', 'devices', 'logs', 'fair', '--server', service.url, ...more]
+      return (await promisify(execFile)(process.execPath, args)).stdout
+    }
+    await t.rejects(logs('--last'), { message: /fair has sent no log yet/ })
+    const sent = await logs()
+    t.match(sent, /^\d{4}-\d\d-\d\dT.* connected to mqtt:/m)
+    t.ok(agents[1].log.includes(sent.trimEnd()), 'the newest lines of what it wrote')
+    t.equal(JSON.parse(await logs('--last', '--json')).text, sent)
   })
 
   await t.test(

@@ -34,6 +34,7 @@ names.push(
   'credential',
   'servicePresence',
   'wish',
+  'logs',
 )
 const topicOf = (name: TopicName, device: string) => topic(name, { device, ...levels })
 

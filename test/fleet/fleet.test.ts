@@ -4,6 +4,7 @@ import {
   encode,
   type Facts,
   facts,
+  logs,
   presence,
   type Reported,
   reported,
@@ -254,6 +255,19 @@ t.test('devices and groups are read page by page', async (t) => {
     ['c'],
   )
   t.equal(fleet.groups({ limit: 2 }).items.length, 2)
+})
+
+t.test('a log is kept if it was asked for, the newest alone', async (t) => {
+  const { fleet, join } = await centre(t)
+  const device = await join('a')
+  const send = (n: number, text: string) =>
+    device.client.publishAsync(topic('logs', { device: 'a' }), encode(logs, { n, at: 1, text }), { qos: 1 })
+  await send(1, 'unasked')
+  fleet.command('a', { action: 'benchmark' })
+  await send(1, 'unasked')
+  t.equal(fleet.logs('a'), null)
+  for (const text of ['first', 'second']) await send(fleet.command('a', { action: 'logs' }).n, text)
+  t.same(fleet.logs('a'), { n: 3, at: 1, text: 'second' })
 })
 
 t.test('a command waits for its device and is sent until it is acknowledged', async (t) => {

@@ -33,6 +33,7 @@ const emptyFleet: FleetPart = {
   device: nobody,
   assign: nobody,
   command: nobody,
+  logs: nobody,
   groups: none,
   group: nobody,
   setGroup: nobody,

@@ -10,6 +10,7 @@ import { drawings } from './014-drawings.js'
 import { sealedAnswers } from './015-sealed-answers.js'
 import { latency } from './016-latency.js'
 import { wishes } from './017-wishes.js'
+import { deviceLogs } from './018-device-logs.js'
 
 /** Every step, in rising order. */
 export const migrations: readonly Migration[] = [
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   sealedAnswers,
   latency,
   wishes,
+  deviceLogs,
 ]
