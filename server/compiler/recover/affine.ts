@@ -23,6 +23,8 @@ export interface Affine {
   readonly shifts: boolean
 }
 
+export type Weights = Pick<Affine, 'rows' | 'bias'>
+
 /** Mean and variance that a layer's sums have over the data, by output channel. */
 export interface Moments {
   readonly mean: Float64Array
@@ -62,7 +64,7 @@ export function affineOf(graph: Graph, mixer: Mixer): Affine {
 export function withAffine(
   graph: Graph,
   mixer: Mixer,
-  { rows, bias }: Pick<Affine, 'rows' | 'bias'>,
+  { rows, bias }: Weights,
   moments: Moments,
 ): Map<string, Tensor> {
   const changed = new Map<string, Tensor>()

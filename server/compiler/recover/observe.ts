@@ -3,6 +3,7 @@ import { random } from '../data/index.js'
 import { addRows, emptyGram, type Gram } from './gram.js'
 import { type Mixer, unknownsOf } from './mixer.js'
 import type { Multiply } from './products.js'
+import type { Range } from './range.js'
 import { padsZeros, readerOf } from './reader.js'
 import type { Opened } from './replay.js'
 import type { Batches } from './samples.js'
@@ -18,9 +19,22 @@ export interface Question {
   /** What the mixer is to compute: a value of the dense network, less one of the pruned. */
   readonly target: { readonly value: string; readonly minus?: string }
   readonly tie?: { readonly before: Tie; readonly now: Tie }
+  /** What of the target comes through, where that is not all. */
+  readonly range?: Range
   /** Rows to look at, all batches together. */
   readonly rows: number
   readonly seed: number
+}
+
+/** Rows of one batch. */
+export interface Seen {
+  readonly held: boolean
+  readonly count: number
+  /** [blocks, count, columns + 1], last a one */
+  readonly x: Float64Array
+  /** What the mixer should add, and what is there without it: [blocks, count, targets] */
+  readonly y: Float64Array
+  readonly there: Float64Array
 }
 
 /** Sums over rows that were fitted to and over rows that were held out. */
@@ -34,9 +48,14 @@ export interface Observed {
   readonly rows: Split
   /** Rows of pruned channels, and of dense ones as targets, one for each tap. */
   readonly tied?: Split
+  /** The rows themselves, where a range is asked about and they find room. */
+  readonly seen: readonly Seen[]
   /** Whether some inputs are zeros of a padding, so that no mean of theirs holds everywhere. */
   readonly pads: boolean
 }
+
+/** Rows are kept up to so many bytes. */
+const SEEN_BYTES = 2 ** 28
 
 /** What must be seen of either network to answer a question. */
 export const wantedBy = ({ before, now, target, tie }: Omit<Question, 'seed'>) => ({
@@ -67,6 +86,8 @@ export async function observe(
   const next = random(q.seed)
   const wanted = Math.ceil(q.rows / batches.count)
   let pads = false
+  const seen: Seen[] = []
+  const keeps = q.range !== undefined && 8 * blocks * q.rows * (width + 2 * each) <= SEEN_BYTES
   for (let b = 0; b < batches.count; b++) {
     await setImmediate()
     signal?.throwIfAborted()
@@ -86,6 +107,7 @@ export async function observe(
     const held = batches.isHeld(b) ? 'held' : 'fit'
     const x = new Float64Array(blocks * n * width)
     const y = new Float64Array(blocks * n * each)
+    const there = new Float64Array(keeps ? y.length : 0)
     const wants = target.data as Float32Array
     const minus = q.target.minus ? (is[q.target.minus].data as Float32Array) : undefined
     for (let r = 0; r < n; r++) {
@@ -98,10 +120,12 @@ export async function observe(
           const channel = block * each + o
           const less = minus ? minus[reader.output(position, channel)] : 0
           y[row * each + o] = wants[places.output(position, q.kept[channel])] - less
+          if (keeps) there[row * each + o] = less
         }
       }
     }
     await addRows(rows[held], x, y, n, multiply)
+    if (keeps) seen.push({ held: batches.isHeld(b), count: n, x, y, there })
     if (!q.tie || !tied) continue
     const { taps } = q.tie.now
     const left = new Float64Array(n * taps * channels.now).fill(1)
@@ -115,7 +139,7 @@ export async function observe(
     }
     await addRows(tied[held], left, all, n * taps, multiply)
   }
-  return { rows, tied, pads }
+  return { rows, tied, seen, pads }
 }
 
 /** Writes the channels of a row at each tap, `step` apart. */

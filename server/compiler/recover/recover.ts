@@ -7,6 +7,7 @@ import { type Mixer, mixersOf, readingAxis, unknownsOf } from './mixer.js'
 import { type Observed, observe, type Question, wantedBy } from './observe.js'
 import { outputError } from './output-error.js'
 import { openProducts } from './products.js'
+import { rangeOf } from './range.js'
 import { MOST_UNKNOWNS, ROWS_PER_UNKNOWN, refit } from './refit.js'
 import { Replay } from './replay.js'
 import { batchesOf } from './samples.js'
@@ -90,9 +91,9 @@ export async function recover(
         affineOf(graph, now),
         affineOf(dense, question.before),
         question.kept,
-        question.tie,
+        question,
         observed,
-        products.multiply,
+        products,
       )
       const { errorBefore, errorAfter } = result
       const accepted = errorBefore > EXACT ? result.accepted : 0
@@ -151,11 +152,13 @@ export async function recover(
     if (outputs.length !== now.outputs) return 'its outputs are not those that were expected'
     const reads = before.weight ? coupling.axes.get(before.weight)?.[readingAxis(before)] : undefined
     const columns = unknownsOf(now)
+    const target = targetOf(now, before, waiting)
     return {
       before,
       now,
       kept: outputs,
-      target: targetOf(now, before, waiting),
+      target,
+      range: rangeOf(pruned, target.value),
       tie: reads && tieOf(coupling, before, kept.indices(reads)),
       rows: Math.max(LEAST_ROWS, Math.ceil(5 * ROWS_PER_UNKNOWN * Math.min(columns, MOST_UNKNOWNS))),
     }

@@ -4,38 +4,41 @@ import { looped, type Multiply } from './products.js'
 const RIDGE = 1e-3
 const ORDER = 3
 
+/** X with A·X = B: [n, m] of [n, m]. */
+export type Solve = (b: Float64Array) => Promise<Float64Array>
+
 /**
  * Solves A·X = B for a symmetric A without negative eigenvalues by iterated Tikhonov regularisation (Engl, Hanke and
  * Neubauer 1996, "Regularization of Inverse Problems", section 5.1): X ← X + (A + λI)⁻¹(B − A·X), three times from
  * zero, λ a share of A's mean diagonal, a thousandth by default. Where the data vary little that is as careful as one
  * ridge; where they vary it leaves a billionth.
  * @param a [n, n], row-major
- * @param b [n, m]
- * @returns [n, m], or undefined where A is all zeros or not finite
+ * @returns undefined where A is all zeros or not finite
  */
-export async function solveTikhonov(
+export async function tikhonov(
   a: Float64Array,
-  b: Float64Array,
   multiply: Multiply,
   share = RIDGE,
-): Promise<Float64Array | undefined> {
+): Promise<Solve | undefined> {
   const n = Math.sqrt(a.length)
   const half = inverseFactor(a, share)
   if (!half) return undefined
   const ridge = await multiply(half, half, { rows: n, m: n, n })
-  const dims = { rows: n, m: n, n: b.length / n }
-  // Both matrices are their own transposes.
-  const x = await multiply(ridge, b, dims)
-  for (let k = 1; k < ORDER; k++) {
-    const product = await multiply(a, x, dims)
-    const step = await multiply(
-      ridge,
-      product.map((p, i) => b[i] - p),
-      dims,
-    )
-    for (let i = 0; i < x.length; i++) x[i] += step[i]
+  return async (b) => {
+    const dims = { rows: n, m: n, n: b.length / n }
+    // Both matrices are their own transposes.
+    const x = await multiply(ridge, b, dims)
+    for (let k = 1; k < ORDER; k++) {
+      const product = await multiply(a, x, dims)
+      const step = await multiply(
+        ridge,
+        product.map((p, i) => b[i] - p),
+        dims,
+      )
+      for (let i = 0; i < x.length; i++) x[i] += step[i]
+    }
+    return x
   }
-  return x
 }
 
 /** (A + λI)⁻¹, for A and λ as above: [n, n]. */

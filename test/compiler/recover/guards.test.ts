@@ -39,6 +39,17 @@ t.test('data that cannot be used are refused, and an aborted repair ends', async
   await t.rejects(from(noise([3, 8, 8], 40), { signal }), { message: 'enough' })
 })
 
+t.test('where a network computes no numbers it stays as it came', async (t) => {
+  const { coupling, removed, small } = await halved()
+  const data = noise([3, 8, 8], 60)
+  const { graph, better } = await recover(coupling, removed, small, {
+    ...data,
+    values: data.values.map(() => Number.NaN),
+  })
+  t.equal(better, false)
+  t.equal(graph, small)
+})
+
 t.test('the same seed repairs to the same weights, and layers are told as they come', async (t) => {
   const { coupling, removed, small } = await halved(invertedResidual())
   const data = noise([3, 8, 8], 60)
