@@ -34,6 +34,8 @@ export function reportOf(
     runtimeVersion: measured.runtimeVersion,
     throttled: measured.throttled,
     temperatureC: measured.temperatureC,
+    frequencyMhz: measured.frequencyMhz,
+    powerW: measured.powerW,
     governor: measured.governor,
     powerMode,
     top1: variant.top1?.value ?? null,

@@ -2,12 +2,14 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf, readText } from '../store/files.js'
 
-/** How hot and how free the machine is, at one moment. Null: this machine does not tell. */
+/** How hot and how free the machine is, and what it draws, at one moment. Null: this machine does not tell. */
 export interface Heat {
   /** The hottest thermal zone, °C. */
   readonly temperatureC: number | null
   /** The fastest core at this moment, MHz. */
   readonly frequencyMhz: number | null
+  /** What the whole board draws, W. */
+  readonly powerW: number | null
   /** True while the machine slows itself down. */
   readonly throttling: boolean | null
   /** Counts slowings since boot; a run in which it rises was throttled. */
@@ -21,7 +23,7 @@ export interface Governors {
   readonly gpuGovernor?: string
 }
 
-/** Reads zones, cpufreq and the throttling counters that this machine has (Raspberry Pi, Jetson, x86). */
+/** Reads zones, cpufreq, the power monitor and the throttling counters that this machine has (Raspberry Pi, Jetson, x86). */
 export function heat(root: string): Heat {
   const pi = piThrottling(root)
   const counts = [...jetsonCounts(root), ...coreThrottleCounts(root)]
@@ -29,6 +31,7 @@ export function heat(root: string): Heat {
   return {
     temperatureC: hottest(root),
     frequencyMhz: fastest(root),
+    powerW: drawn(root),
     throttling: pi === null ? null : (pi & 0xf) !== 0,
     throttleEvents: counts.length > 0 || pi !== null ? counts.reduce((sum, n) => sum + n, 0) : null,
   }
@@ -57,6 +60,23 @@ function piThrottling(root: string): number | null {
   if (bits && /^(0x)?[0-9a-f]+$/i.test(bits)) return Number.parseInt(bits, 16)
   const alarm = hwmon(root, 'rpi_volt').map((folder) => word(join(folder, 'in0_lcrit_alarm')))[0]
   return alarm ? Number(alarm) : null
+}
+
+/** The rail that everything else hangs on: of the Orin, Xavier and TX2 modules, and of the first Nano. */
+const inputRails = ['VDD_IN', 'POM_5V_IN']
+
+/** A Jetson's power at the input of its module: mV times mA of the INA3221's channel for that rail, in W. */
+function drawn(root: string): number | null {
+  for (const folder of hwmon(root, 'ina3221')) {
+    for (const file of entries(folder)) {
+      const channel = /^in(\d+)_label$/.exec(file)?.[1]
+      if (channel === undefined || !inputRails.includes(word(join(folder, file)) ?? '')) continue
+      const millivolts = numberIn(join(folder, `in${channel}_input`))
+      const milliamperes = numberIn(join(folder, `curr${channel}_input`))
+      if (millivolts !== null && milliamperes !== null) return (millivolts * milliamperes) / 1e6
+    }
+  }
+  return null
 }
 
 /** Over-current and thermal events of a Jetson. */

@@ -23,6 +23,9 @@ export interface Benchmark extends Measurement {
   readonly throttled: boolean
   /** The hottest moment, °C. */
   readonly temperatureC: number | null
+  /** Of the fastest core, MHz, and of the whole board, W: the means over the run. */
+  readonly frequencyMhz: number | null
+  readonly powerW: number | null
   readonly governor: string | null
 }
 
@@ -82,12 +85,21 @@ class HeatWatch {
 const slowedDown = 1.1
 
 /** A run was throttled if the machine said so at any moment, a counter of such events rose, or it slowed down. */
-export function judge(seen: readonly Heat[], drift = 1): Pick<Benchmark, 'throttled' | 'temperatureC'> {
-  const temperatures = seen.map((h) => h.temperatureC).filter((t): t is number => t !== null)
-  const events = seen.map((h) => h.throttleEvents).filter((n): n is number => n !== null)
+export function judge(
+  seen: readonly Heat[],
+  drift = 1,
+): Pick<Benchmark, 'throttled' | 'temperatureC' | 'frequencyMhz' | 'powerW'> {
+  const told = (of: (heat: Heat) => number | null) => seen.map(of).filter((n): n is number => n !== null)
+  const temperatures = told((h) => h.temperatureC)
+  const events = told((h) => h.throttleEvents)
   const isTold = seen.some((h) => h.throttling === true) || (events.at(-1) ?? 0) > (events[0] ?? 0)
   return {
     throttled: isTold || drift >= slowedDown,
     temperatureC: temperatures.length > 0 ? Math.max(...temperatures) : null,
+    frequencyMhz: mean(told((h) => h.frequencyMhz)),
+    powerW: mean(told((h) => h.powerW)),
   }
 }
+
+const mean = (values: readonly number[]): number | null =>
+  values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null

@@ -32,6 +32,9 @@ export const Report = Type.Object({
   runtimeVersion: Label,
   throttled: Type.Boolean(),
   temperatureC: Nullable(Type.Number({ minimum: -100, maximum: 300 })),
+  /** Means over the run: the fastest core's frequency, and what the whole board drew. Agents of before do not say. */
+  frequencyMhz: Type.Optional(Nullable(Type.Number({ minimum: 0, maximum: 1e6 }))),
+  powerW: Type.Optional(Nullable(Type.Number({ minimum: 0, maximum: 1e5 }))),
   governor: Nullable(Label),
   powerMode: Nullable(Label),
   /** Accuracy as the catalogue gave it, or null when it gave none. */

@@ -56,7 +56,17 @@ const took = (
   ...{ measuredRamBytes: 1e6, medianRamBytes: 1e6, spreadRamBytes: 0, processes: 1 },
   ...{ processBytes: 2e6, runtimeBaseBytes: 1e6, runtime: 'r', runtimeVersion: '1' },
   ...{ coldLoadMs: 1, firstRunMs: 1, inputs: [], runs: 130, warmUps: 10, drift: 1, steady: true },
-  ...{ p50Ms: p95Ms / 2, p90Ms: p95Ms, p95Ms, p99Ms: null, governor: null, temperatureC, throttled },
+  ...{
+    p50Ms: p95Ms / 2,
+    p90Ms: p95Ms,
+    p95Ms,
+    p99Ms: null,
+    governor: null,
+    frequencyMhz: null,
+    powerW: null,
+    temperatureC,
+    throttled,
+  },
 })
 
 t.test('what runs gives way when it breaks a limit twice in a row, not once', async (t) => {

@@ -216,6 +216,12 @@ function Reports({ reports, nameOf }: { reports: readonly Report[]; nameOf: (dig
             <th scope="col" class="number">
               Temp. <small>°C</small>
             </th>
+            <th scope="col" class="number">
+              Clock <small>MHz</small>
+            </th>
+            <th scope="col" class="number">
+              Power <small>W</small>
+            </th>
             <th scope="col">Throttled</th>
           </tr>
         </thead>
@@ -235,6 +241,8 @@ function Reports({ reports, nameOf }: { reports: readonly Report[]; nameOf: (dig
                 <td class="number">{ms(r.coldLoadMs)}</td>
                 <td class="number">{count(r.runs)}</td>
                 <td class="number">{r.temperatureC === null ? none : r.temperatureC.toFixed(1)}</td>
+                <td class="number">{r.frequencyMhz == null ? none : r.frequencyMhz.toFixed(0)}</td>
+                <td class="number">{r.powerW == null ? none : r.powerW.toFixed(1)}</td>
                 <td>{r.throttled ? 'yes' : 'no'}</td>
               </tr>
             ))}

@@ -16,7 +16,13 @@ t.test('a Raspberry Pi 4 in a cgroup of 512 MiB', async (t) => {
     os: 'Debian GNU/Linux 12 (bookworm)',
     governor: 'ondemand',
   })
-  t.same(heat(root), { temperatureC: 61.34, frequencyMhz: 1500, throttling: true, throttleEvents: 5 })
+  t.same(heat(root), {
+    temperatureC: 61.34,
+    frequencyMhz: 1500,
+    powerW: null,
+    throttling: true,
+    throttleEvents: 5,
+  })
 })
 
 t.test('a Raspberry Pi 5, where only under-voltage is told', async (t) => {
@@ -26,7 +32,13 @@ t.test('a Raspberry Pi 5, where only under-voltage is told', async (t) => {
     soc: 'brcm,bcm2712',
     memoryLimitBytes: null,
   })
-  t.same(heat(root), { temperatureC: 48, frequencyMhz: 2400, throttling: false, throttleEvents: 0 })
+  t.same(heat(root), {
+    temperatureC: 48,
+    frequencyMhz: 2400,
+    powerW: null,
+    throttling: false,
+    throttleEvents: 0,
+  })
   t.equal(heat(tree({ ...pi5, 'sys/class/hwmon/hwmon2/in0_lcrit_alarm': '1\n' })).throttling, true)
 })
 
@@ -41,6 +53,7 @@ t.test('a Jetson Orin Nano: release, power mode, over-current events, the GPU', 
   t.same(governors(root), { governor: 'schedutil', gpuGovernor: 'nvhost_podgov' })
   t.equal(heat(root).throttleEvents, 7)
   t.equal(heat(root).temperatureC, 55.218, 'the hottest zone')
+  t.equal(heat(root).powerW, 5.307072, 'of the whole module, not of one rail')
 })
 
 t.test('a plain PC under a version 1 cgroup', async (t) => {
@@ -65,5 +78,11 @@ t.test('the smallest limit of all groups above counts', async (t) => {
 
 t.test('a machine that tells nothing is described without a failure', async (t) => {
   t.match(facts({}), { board: 'unknown', soc: 'unknown', cores: 1, kernel: 'unknown', powerMode: null })
-  t.same(heat(tree({})), { temperatureC: null, frequencyMhz: null, throttling: null, throttleEvents: null })
+  t.same(heat(tree({})), {
+    temperatureC: null,
+    frequencyMhz: null,
+    powerW: null,
+    throttling: null,
+    throttleEvents: null,
+  })
 })

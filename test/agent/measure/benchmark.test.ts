@@ -8,16 +8,24 @@ import { networkBytes } from '../support/models.js'
 import { pi5, tree } from '../support/tree.js'
 
 const child = new URL('../../../agent/dist/measure/child.js', import.meta.url)
-const cool = { temperatureC: 50, frequencyMhz: 1500, throttling: false, throttleEvents: 3 }
+const cool = { temperatureC: 50, frequencyMhz: 1500, powerW: 4, throttling: false, throttleEvents: 3 }
 
 t.test('a run is throttled when the machine says so, or a counter rises', async (t) => {
-  t.same(judge([cool, { ...cool, temperatureC: 71 }, cool]), { throttled: false, temperatureC: 71 })
+  const hot = { ...cool, temperatureC: 71, frequencyMhz: 900, powerW: 7 }
+  t.same(judge([cool, hot, cool]), { throttled: false, temperatureC: 71, frequencyMhz: 1300, powerW: 5 })
   t.equal(judge([cool, { ...cool, throttling: true }, cool]).throttled, true)
   t.equal(judge([cool, { ...cool, throttleEvents: 4 }]).throttled, true)
   t.equal(judge([cool], 1.12).throttled, true, 'it slowed down by 12 %')
   t.equal(judge([cool], 1.05).throttled, false)
-  const unknown = { temperatureC: null, frequencyMhz: null, throttling: null, throttleEvents: null }
-  t.same(judge([unknown, unknown]), { throttled: false, temperatureC: null })
+  const unknown = {
+    temperatureC: null,
+    frequencyMhz: null,
+    powerW: null,
+    throttling: null,
+    throttleEvents: null,
+  }
+  const nothing = { throttled: false, temperatureC: null, frequencyMhz: null, powerW: null }
+  t.same(judge([unknown, unknown]), nothing)
 })
 
 t.test(
@@ -44,6 +52,8 @@ t.test(
       p95Ms: null,
       p99Ms: null,
       temperatureC: 48,
+      frequencyMhz: 2400,
+      powerW: null,
       governor: 'performance',
     })
     t.ok(measured.p90Ms !== null && measured.p90Ms >= measured.p50Ms)
