@@ -106,6 +106,13 @@ export const settings = {
     read: minutes,
     help: 'time that a compilation may take',
   }),
+  keepReports: setting({
+    flag: '--keep-reports <days>',
+    env: 'ESPALIER_KEEP_REPORTS',
+    default: 365,
+    read: days,
+    help: 'how long reports are kept; 0 keeps them all',
+  }),
   logLevel: setting({
     flag: '--log-level <level>',
     env: 'ESPALIER_LOG_LEVEL',
@@ -172,6 +179,12 @@ function minutes(text: string): number {
   const n = Number(text)
   if (n > 0 && n <= 35_000) return n
   throw new Error(`'${text}' is not a number of minutes above 0`)
+}
+
+function days(text: string): number {
+  const n = Number(text)
+  if (text.trim() !== '' && n >= 0 && n <= 100_000) return n
+  throw new Error(`'${text}' is not a number of days`)
 }
 
 function yes(text: string): boolean {

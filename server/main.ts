@@ -134,10 +134,17 @@ export async function startService(config: Config, log: Logger): Promise<Service
       fleet.restore()
     }
     await restore()
-    const daily = setInterval(
-      () => restore().catch((err) => log.error({ err }, 'documents could not be published anew')),
-      dayMs,
-    )
+    const forget = () =>
+      config.keepReports > 0 &&
+      reports
+        .forget(Date.now() - config.keepReports * dayMs)
+        .then((gone) => gone > 0 && log.info({ gone }, 'old reports were removed'))
+        .catch((err) => log.error({ err }, 'old reports could not be removed'))
+    forget()
+    const daily = setInterval(() => {
+      restore().catch((err) => log.error({ err }, 'documents could not be published anew'))
+      forget()
+    }, dayMs)
     undo.push(() => clearInterval(daily))
     const url = await listen(app, host, config.port)
     const secureUrl = tls ? await listenSecurely(app, tls, name, config.tlsPort, undo) : null

@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Report } from '@espalier/shared/messages/index.js'
 import type { Events } from '../events.js'
 import type { Report as StoredReport } from '../http/schemas/index.js'
 import { type Database, storeError } from '../store/index.js'
 
 const batchMs = 10
+const forgottenAtOnce = 5000
 const batchRows = 500
 const dayMs = 24 * 3600 * 1000
 const year2020 = Date.UTC(2020)
@@ -55,6 +57,25 @@ export class ReportStore {
     }
     for (const { stored } of batch) stored()
     for (const { device, id } of added) this.events.emit({ type: 'report.stored', device, report: id })
+  }
+
+  /**
+   * Removes what was stored before `time`, ms since 1970, a few thousand at a time so that what comes meanwhile is
+   * stored in between. A report that a device sends again after that is stored as new. @returns how many went
+   */
+  async forget(time: number): Promise<number> {
+    // By rowid, in the order in which they were stored.
+    const oldest = this.db.prepare<[], { rowid: number; receivedAt: number }>(
+      `SELECT rowid, receivedAt FROM reports ORDER BY rowid LIMIT ${forgottenAtOnce}`,
+    )
+    const remove = this.db.prepare<[number]>('DELETE FROM reports WHERE rowid <= ?')
+    for (let gone = 0; ; await setImmediate()) {
+      const old = oldest.all()
+      const kept = old.findIndex(({ receivedAt }) => receivedAt >= time)
+      const last = kept < 0 ? old.at(-1) : old[kept - 1]
+      if (last) gone += remove.run(last.rowid).changes
+      if (kept >= 0 || old.length < forgottenAtOnce) return gone
+    }
   }
 
   /** The latest of a device on a variant. */

@@ -53,6 +53,26 @@ t.test(
   },
 )
 
+t.test('reports that were stored long ago are removed, however many, and no other', async (t) => {
+  const { db, reports, telemetry } = await centre(t)
+  const ids = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => reportOf('a', `r${from + i}`))
+  await reports.add(ids(0, 12_000))
+  db.prepare('UPDATE reports SET receivedAt = rowid').run()
+  t.equal(await reports.forget(0), 0)
+  t.equal(await reports.forget(11_001), 11_000)
+  const left = telemetry.reports({ limit: 5000 }).items.map(({ id }) => id)
+  t.same(
+    left.sort(),
+    ids(11_000, 12_000)
+      .map(({ id }) => id)
+      .sort(),
+  )
+  t.equal(await reports.forget(Date.now()), 1000)
+  await reports.add(ids(0, 1))
+  t.equal(telemetry.reports({}).items.length, 1, 'and it goes on')
+})
+
 t.test(
   'a report without form, or of another device, is refused by name and the good ones beside it are stored',
   async (t) => {
