@@ -40,6 +40,8 @@ interface Request {
 
 const mostDamaged = 16
 const momentMs = 200
+/** A paced connection loses nothing unless it ends, and a pass for many waits for others at times. */
+const patienceWhereLittleIsLost = 5
 const plain: BlockService = { paced: false, broadcasts: false }
 
 /**
@@ -211,7 +213,9 @@ export class Download {
     }
     const heardAt = Math.max(this.#lastArrival, this.#options.heardAt?.() ?? 0)
     const waited = this.#options.clock.now() - heardAt
-    if (waited < Math.max(this.#patience, 4 * this.#window.rttMs) * 2 ** Math.min(this.#timeouts, 5)) return
+    const isSlowToLose = this.#service.paced || this.#listens
+    const patience = this.#patience * (isSlowToLose ? patienceWhereLittleIsLost : 1)
+    if (waited < Math.max(patience, 4 * this.#window.rttMs) * 2 ** Math.min(this.#timeouts, 5)) return
     this.#timeouts++
     this.#window.lost()
     this.#goAlone()

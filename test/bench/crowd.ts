@@ -1,70 +1,145 @@
-import { fork } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  blocksRequest,
-  type CatalogueVariant,
-  encode,
-  parseBlock,
-  wanted,
-} from '@espalier/shared/messages/index.js'
-import { topic } from '@espalier/shared/topics.js'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Ready, Served, Setup } from '../support/centre-process.js'
-import { connectDevice, type TestDevice } from '../support/mqtt.js'
+import type { CrowdErrand, Fared, Pace } from '../support/crowd-process.js'
 
 export const about =
-  '--devices (1000) that fetch one artifact of --mb (2) at once: seconds, and the memory of the service'
+  '--devices (1000) in four processes that fetch one artifact of --mb (2) at once; --cases (mqtt,unicast,http; outside,' +
+  'outside-unicast with Mosquitto); --frozen (0), --slow (0) of them, at --slow-kb (bytes / 8 s): seconds, bytes, memory'
 
-const window = 16
+const processes = 4
+const cases = {
+  mqtt: {},
+  unicast: { isAlone: true },
+  http: { by: 'http' },
+  outside: { isOutside: true },
+  'outside-unicast': { isOutside: true, isAlone: true },
+} as const
+type Case = { readonly by?: 'http'; readonly isAlone?: boolean; readonly isOutside?: boolean }
 
-/** The devices share this process; the service has one of its own. Every block is checked against the catalogue. */
+interface Sizes {
+  readonly devices: number
+  readonly bytes: number
+  readonly frozen: number
+  readonly slow: number
+  readonly slowBytesPerSecond: number
+}
+
+/** The service is a process of its own; every device is the agent's own code, which checks each block and then the whole. */
 export default async function crowd(options: Readonly<Record<string, string>>): Promise<object> {
-  const devices = Number(options.devices ?? 1000)
   const bytes = Math.round(Number(options.mb ?? 2) * 1e6)
-  const service = fork(new URL('../support/centre-process.js', import.meta.url), { stdio: 'inherit' })
-  const setup: Setup = { devices, bytes }
-  service.send(setup)
-  const [{ url, passwords, variant, idleBytes }] = (await once(service, 'message')) as [Ready]
-  const fleet: TestDevice[] = []
-  for (const [n, password] of passwords.entries()) {
-    const device = await connectDevice(url, `d${n}`, password, { keepalive: 300 })
-    await device.client.subscribeAsync(topic('blocksData', { device: `d${n}` }))
-    fleet.push(device)
+  const sizes: Sizes = {
+    ...{ devices: Number(options.devices ?? 1000), bytes },
+    frozen: Number(options.frozen ?? 0),
+    slow: Number(options.slow ?? 0),
+    slowBytesPerSecond: options['slow-kb'] ? Number(options['slow-kb']) * 1000 : bytes / 8,
   }
-  const began = performance.now()
-  const wrong = await Promise.all(fleet.map((device, n) => fetchAll(device, `d${n}`, variant)))
-  const seconds = (performance.now() - began) / 1000
-  for (const { client } of fleet) client.end(true)
+  const results: Record<string, object> = {}
+  for (const name of (options.cases ?? 'mqtt,unicast,http').split(','))
+    results[name] = await run(sizes, cases[name as keyof typeof cases])
+  return { ...sizes, ...results }
+}
+
+async function run(sizes: Sizes, { by, isAlone, isOutside }: Case): Promise<object> {
+  const { devices, bytes } = sizes
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'espalier-crowd-'))
+  const mosquitto = isOutside ? await startMosquitto(folder) : null
+  const service = fork(new URL('../support/centre-process.js', import.meta.url), { stdio: 'inherit' })
+  const setup: Setup = {
+    ...{ devices, bytes, broker: mosquitto?.url },
+    crowd: isAlone ? { from: Number.MAX_SAFE_INTEGER } : undefined,
+  }
+  service.send(setup)
+  const [ready] = (await once(service, 'message')) as [Ready]
+  const fleet = await gather(sizes, ready, by ?? 'mqtt', folder)
+  for (const child of fleet) child.send('go')
+  const fared = (await Promise.all(fleet.map((child) => once(child, 'message')))).flatMap(
+    ([list]) => list as Fared[],
+  )
+  const brokerPeakBytes = mosquitto && peakOf(mosquitto.child)
   service.send('done')
-  const [{ peakBytes, blocks }] = (await once(service, 'message')) as [Served]
-  await once(service, 'exit')
+  const [served] = (await once(service, 'message')) as [Served]
+  mosquitto?.child.kill()
+  rmSync(folder, { recursive: true })
+  return summary(sizes, ready, served, fared, brokerPeakBytes)
+}
+
+/** Starts the devices' processes and waits until all are connected. */
+async function gather(
+  { devices, frozen, slow, slowBytesPerSecond }: Sizes,
+  { url, httpUrl, passwords, variant }: Ready,
+  by: 'mqtt' | 'http',
+  folder: string,
+): Promise<ChildProcess[]> {
+  const paceOf = (n: number): Pace => (n < frozen ? 'frozen' : n < frozen + slow ? 'slow' : 'free')
+  const members = passwords.map((password, n) => ({ id: `d${n}`, password, pace: paceOf(n) }))
+  const each = Math.ceil(devices / processes)
+  const parts = Array.from({ length: processes }, (_, n) => members.slice(n * each, (n + 1) * each))
+  const fleet = parts.map((part) => {
+    const child = fork(new URL('../support/crowd-process.js', import.meta.url), { stdio: 'inherit' })
+    const errand: CrowdErrand = {
+      ...{ by, variant, folder, slowBytesPerSecond, members: part },
+      url: by === 'http' ? httpUrl : url,
+    }
+    child.send(errand)
+    return child
+  })
+  await Promise.all(fleet.map((child) => once(child, 'message')))
+  return fleet
+}
+
+function summary(
+  { devices, bytes, frozen }: Sizes,
+  { variant, idleBytes }: Ready,
+  { peakBytes, cpuSeconds, sent }: Served,
+  fared: readonly Fared[],
+  brokerPeakBytes: number | null,
+): object {
+  const secondsOf = (pace: Pace) =>
+    Math.max(0, ...fared.filter((f) => f.pace === pace).map(({ seconds }) => seconds ?? 0))
+  const done = fared.filter(({ seconds }) => seconds !== null)
+  const sum = (of: (f: Fared) => number) => done.reduce((total, f) => total + of(f), 0)
+  const seconds = secondsOf('free')
   return {
-    ...{ devices, bytes, seconds, idleBytes, peakBytes },
-    bytesPerSecond: Math.round((devices * bytes) / seconds),
-    wrongBlocks: wrong.reduce((sum, n) => sum + n, 0),
-    blocksSentPerBlock: blocks / (devices * variant.blocks.length),
+    done: done.length,
+    seconds: round(seconds),
+    slowSeconds: round(secondsOf('slow')),
+    bytesPerSecond: Math.round(((devices - frozen) * bytes) / seconds),
+    damagedBlocks: sum((f) => f.damagedBlocks),
+    arrivedPerNeeded: round(sum((f) => f.arrivedBlocks) / (done.length * variant.blocks.length)),
+    sentByServicePerNeeded: round(sent.bytes / (devices * bytes)),
+    blocksForMany: sent.forMany,
+    serviceCpuSeconds: round(cpuSeconds),
+    ...{ idleBytes, peakBytes, brokerPeakBytes },
   }
 }
 
-/** Fetches window by window. @returns how many blocks were not what the catalogue says. */
-function fetchAll(device: TestDevice, id: string, { digest, blocks }: CatalogueVariant): Promise<number> {
-  const have = new Uint8Array(blocks.length)
-  let [asked, arrived, wrong] = [0, 0, 0]
-  const ask = () => {
-    const next = Array.from({ length: Math.min(window, blocks.length - asked) }, (_, i) => asked + i)
-    asked += next.length
-    const request = encode(blocksRequest, { digest, ...wanted(next), window })
-    device.client.publish(topic('blocksRequest', { device: id }), request, { qos: 1 })
-  }
-  return new Promise((resolve) => {
-    device.client.removeAllListeners('message')
-    device.client.on('message', (_, bytes) => {
-      const { index, payload } = parseBlock(bytes)
-      if (createHash('sha256').update(payload).digest('hex') !== blocks[index] || have[index]) wrong++
-      have[index] = 1
-      if (++arrived === blocks.length) resolve(wrong)
-      else if (arrived === asked) ask()
+const round = (value: number) => Math.round(value * 1000) / 1000
+
+async function startMosquitto(folder: string): Promise<{ url: string; child: ChildProcess }> {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const address = free.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  await new Promise((done) => free.close(done))
+  const file = join(folder, 'mosquitto.conf')
+  writeFileSync(file, `listener ${port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n`)
+  const child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' })
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const isUp = await new Promise((answer) => {
+      socket.once('connect', () => answer(true)).once('error', () => answer(false))
     })
-    ask()
-  })
+    socket.destroy()
+    if (isUp) return { url: `mqtt://127.0.0.1:${port}`, child }
+    await wait(20)
+  }
 }
+
+const peakOf = ({ pid }: ChildProcess) =>
+  Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024

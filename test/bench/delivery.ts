@@ -6,10 +6,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { centre } from '../support/centre.js'
+import { Path } from '../support/path.js'
 import type { Errand } from '../support/receiver.js'
 
 export const about =
-  'bytes/s of --mb (32) over MQTT, over a plain Node HTTP stream of the same file; --rounds (7) in turn'
+  'bytes/s of --mb (32) over MQTT, over a plain Node HTTP stream of the same file; --rounds (7) in turn; both by a way of --delay ' +
+  '(0) ms each way and --rate (unbounded) MB/s'
 
 interface Result {
   readonly ms: number
@@ -23,6 +25,15 @@ interface Result {
 export default async function delivery(options: Readonly<Record<string, string>>): Promise<object> {
   const bytes = Math.round(Number(options.mb ?? 32) * 1e6)
   const rounds = Number(options.rounds ?? 7)
+  const [delayMs, mostPerSecond] = [Number(options.delay ?? 0), Number(options.rate ?? 0) * 1e6]
+  // What a connection may hold is what a path of this delay and rate holds, and a buffer of a quarter of a second.
+  const way = {
+    delayMs,
+    ...(mostPerSecond > 0 && {
+      bytesPerSecond: mostPerSecond,
+      holdBytes: (mostPerSecond * (delayMs + 250)) / 1000,
+    }),
+  }
   const folder = mkdtempSync(join(tmpdir(), 'espalier-bench-'))
   const endings: (() => unknown)[] = [() => rmSync(folder, { recursive: true })]
   try {
@@ -37,17 +48,26 @@ export default async function delivery(options: Readonly<Record<string, string>>
     http.listen(0, '127.0.0.1')
     await once(http, 'listening')
     scope.teardown(() => http.close())
-    const urls = { mqtt: broker.url, http: `http://127.0.0.1:${(http.address() as AddressInfo).port}/` }
+    const urls = await Promise.all(
+      [broker.url, `http://127.0.0.1:${(http.address() as AddressInfo).port}/`].map(async (url) => {
+        if (delayMs === 0 && mostPerSecond === 0) return url
+        const path = await Path.to(url, way)
+        scope.teardown(() => path.close())
+        return path.url(url)
+      }),
+    )
+    const urlOf = { mqtt: urls[0], http: urls[1] }
     const results: Record<'mqtt' | 'http', Result[]> = { mqtt: [], http: [] }
     for (let round = -1; round < rounds; round++)
       for (const by of ['http', 'mqtt'] as const) {
-        const result = await receive({ by, url: urls[by], password, variant, folder })
+        const result = await receive({ by, url: urlOf[by], password, variant, folder })
         if (round >= 0) results[by].push(result) // the first round warms up
       }
     const rate = (by: 'mqtt' | 'http') => bytes / (median(results[by].map(({ ms }) => ms)) / 1000)
     const ratios = results.mqtt.map(({ ms }, i) => results.http[i].ms / ms)
     return {
       bytes,
+      ...{ delayMs, mostPerSecond: mostPerSecond || null },
       rounds,
       blockBytes: variant.blockBytes,
       mqttBytesPerSecond: Math.round(rate('mqtt')),

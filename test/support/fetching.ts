@@ -11,6 +11,7 @@ import {
   type CatalogueVariant,
   encode,
   parse,
+  parseBlock,
   type ServicePresence,
   servicePresence,
 } from '@espalier/shared/messages/index.js'
@@ -82,7 +83,7 @@ export class FetchingDevice {
         this.#isHeard()
       },
       onBlock: (payload) => {
-        this.arrived++
+        if (isBlock(payload)) this.arrived++
         this.#fetcher.take(payload)
       },
       onOnline: () => {},
@@ -109,5 +110,13 @@ export class FetchingDevice {
 
   stop(): Promise<void> {
     return this.#link.stop()
+  }
+}
+
+function isBlock(message: Uint8Array): boolean {
+  try {
+    return parseBlock(message).kind === 'block'
+  } catch {
+    return false
   }
 }

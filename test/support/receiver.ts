@@ -1,10 +1,6 @@
-import { createHash } from 'node:crypto'
-import { createWriteStream, readFileSync, rmSync } from 'node:fs'
-import { get, type IncomingMessage } from 'node:http'
-import { Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { EspalierError } from '@espalier/shared'
+import { readFileSync } from 'node:fs'
 import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
+import { fetchByHttp } from './by-http.js'
 import { FetchingDevice } from './fetching.js'
 
 /** What the receiving process is asked to do, once. */
@@ -25,30 +21,9 @@ async function byMqtt({ url, password, variant, folder }: Errand): Promise<numbe
   return ms
 }
 
-/** The same file as one response, hashed and written as it comes. @returns ms */
-async function byHttp({ url, variant, folder }: Errand): Promise<number> {
-  const path = `${folder}/http`
-  const began = performance.now()
-  const response = await new Promise<IncomingMessage>((resolve, reject) =>
-    get(url, resolve).on('error', reject),
-  )
-  const hash = createHash('sha256')
-  const hashing = new Transform({
-    transform(chunk, _, done) {
-      hash.update(chunk)
-      done(null, chunk)
-    },
-  })
-  await pipeline(response, hashing, createWriteStream(path, { flush: true }))
-  if (hash.digest('hex') !== variant.digest)
-    throw new EspalierError('INTERNAL', 'the file came damaged over HTTP')
-  const ms = performance.now() - began
-  rmSync(path)
-  return ms
-}
-
 process.once('message', async (errand: Errand) => {
-  const ms = errand.by === 'mqtt' ? await byMqtt(errand) : await byHttp(errand)
+  const { by, url, folder, variant } = errand
+  const ms = by === 'mqtt' ? await byMqtt(errand) : await fetchByHttp(url, `${folder}/http`, variant.digest)
   const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024
   process.send?.({ ms, peak }, () => process.disconnect())
 })
