@@ -7,18 +7,24 @@
 #
 # and on the device:  sudo sh install-agent.sh --enrol CODE
 #
+# A device without a network (and without npm) takes an archive in place of the packages, made on a machine that has one:
+#
+#   sh deploy/install-agent.sh --pack espalier-agent-linux.tar.gz
+#
 # It runs on 64-bit Linux (arm64 or x86-64) with glibc 2.28 or newer: NVIDIA JetPack 5 and newer, the 64-bit
 # Raspberry Pi OS (bullseye and newer), Debian 10 and newer, Ubuntu 20.04 and newer; and needs Node.js 20 or newer.
 set -eu
 
 usage() {
   cat <<'TEXT'
-usage: install-agent.sh (--enrol CODE | --credential FILE) [--options "…"] [--root DIR] | --check
+usage: install-agent.sh (--enrol CODE | --credential FILE) [--options "…"] [--root DIR] | --pack FILE | --check
 
   --enrol CODE       what `espalier tokens create` printed: this device gets a credential of its own
   --credential FILE  what `espalier devices create ID` printed for this device
   --options TEXT     options of `espalier-agent run`, for example "--memory 64MB --p95 20"
   --root DIR         installs below DIR and starts nothing (to prepare an image)
+  --pack FILE        only makes an archive of everything that is installed, for arm64 and x86-64; where such an archive
+                     (espalier-agent-linux*.tar.gz) lies beside this script, no network is needed
   --check            only says whether the agent can run here
 
 Run it again to upgrade: the credential, the options and the state are kept.
@@ -52,20 +58,21 @@ check_device() {
   command -v node >/dev/null || fail 'Node.js is missing; install version 20 or newer for all users (https://nodejs.org/en/download)'
   node=$(node --version)
   at_least "${node#v}" 20.0.0 || fail "Node.js is $node; the agent needs 20 or newer"
-  command -v npm >/dev/null || fail 'npm is missing; it comes with Node.js'
+  [ -n "$archive" ] || command -v npm >/dev/null || fail 'npm is missing; it comes with Node.js'
   echo "$(uname -m), $libc, Node.js $node: the agent can run here"
 }
 
-code='' credential='' options='' root='' check=''
+code='' credential='' options='' root='' check='' pack=''
 while [ $# -gt 0 ]; do
   case "$1" in
-    --enrol | --credential | --options | --root)
+    --enrol | --credential | --options | --root | --pack)
       [ $# -ge 2 ] || wrong_usage "$1 needs a value"
       case "$1" in
         --enrol) code=$2 ;;
         --credential) credential=$2 ;;
         --options) options=$2 ;;
         --root) root=${2%/} ;;
+        --pack) pack=$2 ;;
       esac
       shift
       ;;
@@ -76,15 +83,46 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+here=$(cd "$(dirname "$0")" && pwd)
+# newest PATTERN: the file beside this script.
+newest() {
+  find "$here" -maxdepth 1 -name "$1" | sort -V | tail -n 1
+}
+archive=$(newest 'espalier-agent-linux*.tar.gz')
 check_device
 [ -z "$check" ] || exit 0
 
-here=$(cd "$(dirname "$0")" && pwd)
-shared=$(find "$here" -maxdepth 1 -name 'espalier-shared-*.tgz' | sort -V | tail -n 1)
-agent=$(find "$here" -maxdepth 1 -name 'espalier-agent-*.tgz' | sort -V | tail -n 1)
+shared=$(newest 'espalier-shared-*.tgz')
+agent=$(newest 'espalier-agent-[0-9]*.tgz')
 unit=$here/espalier-agent.service
-if [ -z "$shared" ] || [ -z "$agent" ]; then
+if [ -n "$pack" ]; then
+  archive=''
+fi
+if [ -z "$archive" ] && { [ -z "$shared" ] || [ -z "$agent" ]; }; then
   fail "espalier-shared-*.tgz and espalier-agent-*.tgz must lie beside this script ($here); make them with: npm pack -w shared -w agent"
+fi
+
+# fill DIR: everything that runs on a device, with libraries for Linux alone.
+fill() {
+  if [ -n "$archive" ]; then
+    tar -xzf "$archive" -C "$1" || fail "$archive cannot be unpacked; copy it here once more"
+    return
+  fi
+  (cd "$1" && npm_config_onnxruntime_node_install=skip \
+    npm install --omit=dev --no-audit --no-fund --no-package-lock --loglevel=error "$shared" "$agent")
+  for libraries in "$1"/node_modules/onnxruntime-node/bin/napi-v*; do
+    find "$libraries" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -rf {} +
+  done
+}
+
+if [ -n "$pack" ]; then
+  filled=$(mktemp -d)
+  trap 'rm -rf "$filled"' EXIT
+  fill "$filled"
+  tar -czf "$pack.new" -C "$filled" node_modules
+  mv "$pack.new" "$pack"
+  echo "$pack is ready; copy it to the device, beside install-agent.sh and espalier-agent.service"
+  exit 0
 fi
 [ -f "$unit" ] || fail "espalier-agent.service must lie beside this script ($here)"
 
@@ -108,11 +146,7 @@ opt=$root/opt/espalier-agent
 mkdir -p "$root/opt" "$etc"
 rm -rf "$opt.new"
 mkdir "$opt.new"
-(cd "$opt.new" && npm_config_onnxruntime_node_install=skip \
-  npm install --omit=dev --no-audit --no-fund --no-package-lock --loglevel=error "$shared" "$agent")
-for libraries in "$opt.new"/node_modules/onnxruntime-node/bin/napi-v*; do
-  find "$libraries" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -rf {} +
-done
+fill "$opt.new"
 node "$opt.new/node_modules/@espalier/agent/dist/main.js" --help >/dev/null || fail 'the installed agent does not start; nothing was changed'
 
 if [ -z "$root" ]; then

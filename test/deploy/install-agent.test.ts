@@ -100,14 +100,25 @@ t.test('an installation below a folder is complete, starts, and is upgraded in p
   const libraries = join(opt, 'node_modules/onnxruntime-node/bin', napi)
   t.strictSame(await readdir(libraries), ['linux'], 'no other system’s libraries')
 
+  const archive = join(device, 'espalier-agent-linux.tar.gz')
+  const packed = await installAgent(['--pack', archive], {}, device)
+  t.match(packed, { status: 0, stdout: /is ready/ }, packed.stderr)
+  t.ok((await stat(archive)).size < 50e6, 'it is small enough for a slow copy')
   await mkdir(join(opt, 'left-over'))
-  t.equal((await install()).status, 0)
+  const offline = await machine(t, { npm: 'echo npm was called >&2; exit 1' })
+  const upgraded = await installAgent(['--root', root], offline, device)
+  t.equal(upgraded.status, 0, `from the archive, without npm and without a network ${upgraded.stderr}`)
   t.notOk(existsSync(join(opt, 'left-over')), 'an upgrade replaces the program')
   t.equal(
     await readFile(join(root, 'etc/espalier-agent/environment'), 'utf8'),
     'ESPALIER_AGENT_OPTIONS=--memory 64MB\n',
     'and keeps the options',
   )
+  t.strictSame((await readdir(join(libraries, 'linux'))).sort(), ['arm64', 'x64'])
+  t.match(await run(process.execPath, [program, 'doctor']), { stdout: /^ok +runtime/m }, 'it runs a network')
+  await writeFile(archive, 'no archive')
+  t.match(await installAgent(['--root', root], offline, device), { status: 1, stderr: /cannot be unpacked/ })
+  t.ok(existsSync(program), 'what was installed stays')
 })
 
 const skip = spawnSync('shellcheck', ['--version']).error && 'shellcheck is not installed'
