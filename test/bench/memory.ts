@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
@@ -85,6 +86,8 @@ export interface Row extends MemoryParts {
   readonly input: string
   readonly keep: number
   readonly round: number
+  /** Of the file that was measured: parts are of no other. */
+  readonly digest: string
   /** Fresh processes; five are what the product's terms ask for. */
   readonly processes: number
   readonly measured: number
@@ -93,12 +96,15 @@ export interface Row extends MemoryParts {
 
 type Key = Pick<Row, 'network' | 'input' | 'keep' | 'round'>
 
-const same = (a: Key, b: Key) =>
+const alike = (a: Key, b: Key) =>
   a.network === b.network && a.input === b.input && a.keep === b.keep && a.round === b.round
 
 const results = 'test/bench/results/memory.json'
 
-/** Rows that were measured before are kept, so that an interrupted run goes on; --parts computes their parts anew. */
+/**
+ * Rows that were measured before are kept, so that an interrupted run goes on; --parts computes their parts anew, and
+ * measures again what is pruned to another file than then.
+ */
 export default async function memoryBench(options: Readonly<Record<string, string>>): Promise<object> {
   const known: Row[] =
     existsSync(results) && !options.fresh ? JSON.parse(await readFile(results, 'utf8')).rows : []
@@ -110,18 +116,26 @@ export default async function memoryBench(options: Readonly<Record<string, strin
     for (const [keep, round] of network.forms) {
       const input = network.input?.join('×') ?? ''
       const key = { network: network.name, input, keep, round }
-      const before = known.find((r) => same(r, key) && r.processes >= processes)
+      const before = known.find((r) => alike(r, key) && r.processes >= processes)
       if (before && !options.parts) rows.push(before)
       if (before ? !options.parts : Date.now() > until) continue
       try {
         const { form, shapes } = await formOf(network, keep, round)
+        const path = `.build/bench/memory-${process.pid}.onnx`
+        await writeModelFile(form, path)
+        const digest = createHash('sha256')
+          .update(await readFile(path))
+          .digest('hex')
+          .slice(0, 16)
         const parts = memoryParts(form, (await captureShapes(form, shapes)).dims, { batch: 1 })
-        const { measured, spread, ...figures } = before ?? (await measuredIn(processes, form, shapes))
-        console.error(network.name, input, keep, round, before ? '' : (measured / 1e6).toFixed(2))
+        const same = before?.digest === digest
+        const found = same ? before : await measuredIn(processes, path, shapes)
+        const { measured, spread } = found
+        console.error(network.name, input, keep, round, same ? '' : (measured / 1e6).toFixed(2))
         const { family } = network
-        rows.push({ ...key, family, ...parts, processes: figures.processes, measured, spread })
-        if (!before)
-          await save([...rows, ...known.filter((r) => !rows.some((s) => same(r, s)))], { rowsOnly: true })
+        rows.push({ ...key, family, digest, ...parts, processes: found.processes, measured, spread })
+        if (!same)
+          await save([...rows, ...known.filter((r) => !rows.some((s) => alike(r, s)))], { rowsOnly: true })
       } catch (thrown) {
         console.error(network.name, input, keep, round, String(thrown).slice(0, 200))
       }
@@ -158,9 +172,7 @@ async function formOf({ load, input }: Network, share: number, round: number) {
   return { form: pruned(subject, removed), shapes: one }
 }
 
-async function measuredIn(processes: number, form: Graph, shapes: Readonly<Record<string, number[]>>) {
-  const path = `.build/bench/memory-${process.pid}.onnx`
-  await writeModelFile(form, path)
+async function measuredIn(processes: number, path: string, shapes: Readonly<Record<string, number[]>>) {
   const m = await measureMemory(path, { child: measuringChild, shapes }, processes)
   return { processes, measured: m.measuredRamBytes, spread: m.spreadRamBytes }
 }
@@ -201,19 +213,26 @@ function figures(pairs: readonly Pair[]) {
   }
 }
 
+/** Whether a network needs most while it is loaded or while it runs depends on the coefficients: found in so many rounds. */
+const ROUNDS = 8
+
 /**
  * Coefficients of the features, none below zero; an error counts in proportion to the size, but below 5 MB as at 5 MB,
  * and each family as much as any other.
  */
 export function fitted(rows: readonly Row[]): MemoryCoefficients {
-  const names = Object.keys(coefficients)
   const count = new Map<string, number>()
   for (const r of rows) count.set(r.family, (count.get(r.family) ?? 0) + 1)
-  const weighted = rows.map((r) => ({
-    x: memoryFeatures(r),
-    y: r.measured,
-    weight: 1 / (Math.max(r.measured, 5e6) ** 2 * Math.sqrt(count.get(r.family) ?? 1)),
-  }))
+  const weight = (r: Row) => 1 / (Math.max(r.measured, 5e6) ** 2 * Math.sqrt(count.get(r.family) ?? 1))
+  let c: MemoryCoefficients = coefficients
+  for (let i = 0; i < ROUNDS; i++)
+    c = nonNegative(rows.map((r) => ({ x: memoryFeatures(r, c), y: r.measured, weight: weight(r) })))
+  return c
+}
+
+/** Least squares with no coefficient below zero. */
+function nonNegative(weighted: readonly Weighted[]): MemoryCoefficients {
+  const names = Object.keys(coefficients)
   let active = names.map((_, i) => i)
   for (;;) {
     const solved = leastSquares(weighted.map(({ x, ...rest }) => ({ x: active.map((i) => x[i]), ...rest })))

@@ -17,11 +17,11 @@ interface Chunk {
  * back: the smallest free chunk that is large enough is taken; where there is none, a region is added that is twice the
  * last one, or as much larger as is needed; what is freed grows together with its free neighbours.
  * @param allocations in the order in which they are made
- * @param kept bytes that a session takes of the arena when it is made, and keeps
+ * @param kept pieces that a session takes of the arena when it is made, in bytes, and keeps
  */
-export function arenaBytes(allocations: readonly Allocation[], kept = 0): number {
+export function arenaBytes(allocations: readonly Allocation[], kept: readonly number[] = []): number {
   const arena = new Arena()
-  if (kept > 0) arena.take(kept)
+  for (const bytes of kept) if (bytes > 0) arena.take(bytes)
   let alive: { readonly dies: number; readonly chunk: Chunk }[] = []
   for (const { bytes, born, dies } of allocations) {
     for (const a of alive) if (a.dies < born) arena.give(a.chunk)
@@ -30,6 +30,9 @@ export function arenaBytes(allocations: readonly Allocation[], kept = 0): number
   }
   return arena.touched()
 }
+
+/** By size, then by address: regions are mapped from high addresses to low ones. */
+const order = (a: Chunk, b: Chunk) => a.size - b.size || b.region - a.region || a.from - b.from
 
 class Arena {
   #free: Chunk[] = []
@@ -75,13 +78,9 @@ class Arena {
   }
 
   #smallest(size: number): Chunk | undefined {
-    let best: Chunk | undefined
-    for (const c of this.#free) {
-      if (c.size < size) continue
-      const less = best === undefined || c.size < best.size
-      if (less) best = c
-    }
-    return best
+    return this.#free
+      .filter((c) => c.size >= size)
+      .reduce<Chunk | undefined>((best, c) => (best && order(best, c) <= 0 ? best : c), undefined)
   }
 
   #extend(size: number): Chunk {

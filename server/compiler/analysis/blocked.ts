@@ -26,7 +26,15 @@ const blocked: Placement = { reads: 'blocked', writes: 'blocked' }
 const entering: Placement = { reads: 'plain', writes: 'blocked' }
 
 /** Activations that a convolution takes in, and those that run in blocks by themselves. */
-const fused = new Set(['Relu', 'LeakyRelu', 'Clip', 'Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish'])
+export const activations = new Set([
+  'Relu',
+  'LeakyRelu',
+  'Clip',
+  'Sigmoid',
+  'Tanh',
+  'HardSigmoid',
+  'HardSwish',
+])
 const blockwise = new Set(['Relu', 'Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish'])
 
 /** Where onnxruntime 1.30 places every node of a graph at given dimensions of its values. */
@@ -56,7 +64,9 @@ function placementOf(graph: Graph, n: Node, all: Shapes['dims'], held: Held): Pl
     case 'GlobalMaxPool':
       return whole ? blocked : plain
     case 'Concat':
-      return whole && intAttribute(n, 'axis', 0) === 1 ? blocked : plain
+      return whole && variable.length === n.inputs.length && intAttribute(n, 'axis', 0) === 1
+        ? blocked
+        : plain
     case 'Add':
     case 'Sum':
     case 'Mul':
@@ -68,7 +78,9 @@ function placementOf(graph: Graph, n: Node, all: Shapes['dims'], held: Held): Pl
     case 'Resize':
       return nearest(n) ? blocked : plain
     default:
-      return blockwise.has(n.op) || (fused.has(n.op) && followsConvolution(graph, n, held)) ? blocked : plain
+      return blockwise.has(n.op) || (activations.has(n.op) && followsConvolution(graph, n, held))
+        ? blocked
+        : plain
   }
 }
 

@@ -1,5 +1,6 @@
 export { arenaBytes } from './arena.js'
 export type { Reason } from './atoms.js'
+export { placementsOf } from './blocked.js'
 export { type Block, edgesOf, isBlock } from './blocks.js'
 export { type Cost, costOf } from './cost.js'
 export { type Coupling, couple, type Group, type Slice, type Unit, type Whole } from './coupling.js'
@@ -11,6 +12,8 @@ export { type LayerAxes, layerAxes } from './layers.js'
 export { type Buffer, buffersOf, liveBytes, peakActivationBytes } from './liveness.js'
 export {
   coefficients,
+  type Description,
+  describe,
   expectedRam,
   type Footprint,
   footprintOf,
@@ -18,7 +21,6 @@ export {
   type MemoryParts,
   memoryFeatures,
   memoryParts,
-  nodesThatRun,
   predictRam,
 } from './memory.js'
 export { type IndexPick, indexPicks } from './moves.js'
@@ -26,4 +28,5 @@ export { type Reach, reachOf } from './reach.js'
 export { realOf, zeroOf } from './real.js'
 export { captureShapes, constants, type InputShapes, type Shapes, sampleInput, xorshift } from './shapes.js'
 export { numberOf, type Size } from './size.js'
+export { stepsOf } from './steps.js'
 export { type GroupKind, type GroupWords, wordsOf } from './words.js'

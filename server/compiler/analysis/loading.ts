@@ -1,3 +1,4 @@
+import { allocatorSettings } from '@espalier/shared/measure/index.js'
 import { elementCount, type Graph, type Node, type Tensor } from '../graph/index.js'
 import { BLOCK, type Placement } from './blocked.js'
 import { constants, type Shapes } from './shapes.js'
@@ -10,7 +11,12 @@ export interface Loading {
   readonly loadingBytes: number
   /** What the session keeps outside its arena. */
   readonly heldBytes: number
+  /** Those of constants as read that get no pages of their own: what is freed of them stays in the heap, in holes. */
+  readonly smallBytes: number
 }
+
+/** From so many bytes on the allocator gives pages of their own (`allocatorSettings`). */
+const OWN_PAGES = Number(allocatorSettings.MALLOC_MMAP_THRESHOLD_)
 
 /** Files are read in pieces of so many bytes. */
 export const READ_AHEAD = 4 * 2 ** 20
@@ -44,7 +50,8 @@ export function loadingOf(graph: Graph, dims: Dims, placements: readonly Placeme
     gone += bytes
     written.add(t)
   })
-  return { loadingBytes, heldBytes: alive - gone }
+  const smallBytes = [...all.values()].reduce((sum, bytes) => sum + (bytes < OWN_PAGES ? bytes : 0), 0)
+  return { loadingBytes, heldBytes: alive - gone, smallBytes }
 }
 
 /** Bytes of a convolution's weights [outputs, inputs a group, …kernel] in blocks, padded to whole ones. */

@@ -124,9 +124,9 @@ export class Estimator {
   }
 
   #followed(peakBytes: number, sharpness?: number): number {
-    const { nodesThatRun: nodes } = this.#frame
+    const { description } = this.#frame
     const [weightBytes, convolutionBytes] = [this.#weightBytes, this.#convolutionBytes]
-    return predictRam({ weightBytes, convolutionBytes, peakBytes, nodes }, sharpness)
+    return predictRam({ weightBytes, convolutionBytes, peakBytes, ...description }, sharpness)
   }
 
   /** What can be followed step by step, so that it agrees with the prediction of the network and of its floor. */

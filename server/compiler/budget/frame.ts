@@ -1,4 +1,4 @@
-import { buffersOf, constants, nodesThatRun, type Shapes } from '../analysis/index.js'
+import { buffersOf, constants, type Description, describe, type Shapes } from '../analysis/index.js'
 import type { Graph, Tensor } from '../graph/index.js'
 
 /** What a network consists of without certain blocks, at full size. */
@@ -9,7 +9,7 @@ export interface Frame {
   readonly alive: ReadonlyMap<string, readonly [born: number, dies: number]>
   /** First outputs of the nodes that are left. */
   readonly made: ReadonlySet<string>
-  readonly nodesThatRun: number
+  readonly description: Description
 }
 
 /** @param full dimensions of every value, nothing pruned */
@@ -18,7 +18,7 @@ export const frameOf = (graph: Graph, full: Shapes['dims']): Frame => ({
   convolved: new Set(graph.nodes.flatMap((n) => (n.op === 'Conv' ? [n.inputs[1]] : []))),
   alive: new Map(buffersOf(graph, full).map((b) => [b.value, [b.born, b.dies] as const])),
   made: new Set(graph.nodes.map((n) => n.outputs[0])),
-  nodesThatRun: nodesThatRun(graph),
+  description: describe(graph),
 })
 
 /** Constants that are read; of copies that consumers of one constant were given, the first. */

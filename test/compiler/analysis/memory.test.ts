@@ -39,7 +39,7 @@ t.test(
       700 * kB + 1.5 * MB + table(3 * MB),
     )
     t.equal(
-      arenaBytes([at(100 * kB, 0, 0)], 50 * kB),
+      arenaBytes([at(100 * kB, 0, 0)], [50 * kB]),
       150 * kB + table(MB),
       'what the session keeps lies beside it',
     )
