@@ -33,9 +33,10 @@ export interface Broker {
   send(device: string, topic: string, payload: Buffer): void
   /**
    * Sends one block frame to a device. Resolves to true when the next may follow, which for a device that reads
-   * slowly takes a while, and to false if the device is gone or did not subscribe.
+   * slowly takes a while, and to false if the device is gone or did not subscribe. An engine that holds the device's
+   * connection lets no more than `mostWaiting` bytes, and this block, wait for it.
    */
-  sendBlock(device: string, header: Buffer, payload: Uint8Array): Promise<boolean>
+  sendBlock(device: string, header: Buffer, payload: Uint8Array, mostWaiting?: number): Promise<boolean>
   /** Whether a block could go to the device now without waiting; an engine that cannot tell says that it could. */
   hasRoom(device: string): boolean
   /** Sends a block once to all that listen on its topic, `devices` among them. Resolves when the next may follow. */

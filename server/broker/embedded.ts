@@ -166,9 +166,14 @@ export class EmbeddedBroker implements Broker {
     this.#sessions.get(device)?.write(to, payload)
   }
 
-  async sendBlock(device: string, header: Buffer, payload: Uint8Array): Promise<boolean> {
+  async sendBlock(
+    device: string,
+    header: Buffer,
+    payload: Uint8Array,
+    mostWaiting?: number,
+  ): Promise<boolean> {
     const to = topic('blocksData', { device })
-    return (await this.#sessions.get(device)?.writePaced(to, header, payload)) ?? false
+    return (await this.#sessions.get(device)?.writePaced(to, [header, payload], mostWaiting)) ?? false
   }
 
   hasRoom(device: string): boolean {

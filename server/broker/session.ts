@@ -40,9 +40,14 @@ export class Session {
   }
 
   /** As `write`, but resolves when more may follow; false if the device has gone meanwhile. */
-  async writePaced(topic: string, ...parts: Uint8Array[]): Promise<boolean> {
+  async writePaced(
+    topic: string,
+    parts: readonly Uint8Array[],
+    mostWaiting = maxWaitingBytes,
+  ): Promise<boolean> {
     if (!this.write(topic, ...parts)) return false
-    return this.hasRoom || this.#drained()
+    const { writableLength, writableNeedDrain } = this.client.conn
+    return !writableNeedDrain || writableLength < mostWaiting || this.#drained()
   }
 
   get hasRoom(): boolean {

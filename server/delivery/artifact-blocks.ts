@@ -4,7 +4,8 @@ import { EspalierError } from '@espalier/shared'
 
 /** How artifacts are cut. */
 export const blockBytes = 64 * 1024
-const spanBlocks = 8
+/** Read together. What waits for a device keeps all of it in memory. */
+const spanBlocks = 2
 
 /** An artifact as it travels: its size and the SHA-256 of every block. */
 export interface BlockList {

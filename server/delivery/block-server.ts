@@ -21,6 +21,9 @@ export interface BlockServerOptions {
   readonly crowd?: CrowdSettings
 }
 
+const maxWaitingOfOne = 256 * 1024
+const maxWaitingOfAll = 32 * 1024 * 1024
+
 /** What one device lacks of an artifact, and how many blocks of it may still be sent. */
 export interface Download {
   readonly device: string
@@ -121,7 +124,7 @@ export class BlockServer {
         download.credit--
         const block = await this.#reader.block(digest, index)
         const header = blockHeader('block', digest, index, block.length)
-        if (!(await this.#options.broker.sendBlock(device, header, block))) break
+        if (!(await this.#options.broker.sendBlock(device, header, block, this.#mostWaiting()))) break
         this.#count(block.length)
       }
       this.#forget(download)
@@ -129,6 +132,11 @@ export class BlockServer {
       this.#drop(download)
       await this.#refuse(device, digest, asEspalierError(thrown))
     }
+  }
+
+  /** How much may wait for one device: devices at different places of different artifacts share no buffers. */
+  #mostWaiting(): number {
+    return Math.min(maxWaitingOfOne, Math.floor(maxWaitingOfAll / this.#downloads.size))
   }
 
   /** Takes a download back from a pass for many. */

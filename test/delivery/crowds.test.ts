@@ -14,6 +14,7 @@ import t, { type Test } from 'tap'
 import { centre, offerOf } from '../support/centre.js'
 import { FetchingDevice } from '../support/fetching.js'
 import { Log } from '../support/mqtt.js'
+import { Path } from '../support/path.js'
 
 const crowd = { from: 4, joinMs: 50 }
 
@@ -59,7 +60,7 @@ async function variantOf(artifacts: { path(d: string): string }, digest: string)
 }
 
 interface Place {
-  readonly url: string
+  readonly url: string | ((n: number) => string)
   readonly password: (id: string) => string
 }
 
@@ -73,7 +74,13 @@ async function devices(
     const id = `d${n}`
     const folder = join(t.testdirName, id)
     mkdirSync(folder, { recursive: true })
-    return new FetchingDevice({ id, password: password(id), broker: url, folder, ...settings })
+    return new FetchingDevice({
+      id,
+      password: password(id),
+      broker: typeof url === 'string' ? url : url(n),
+      folder,
+      ...settings,
+    })
   })
   t.teardown(() => Promise.all(made.map((device) => device.stop())))
   return Promise.all(made.map((device) => device.connect()))
@@ -96,6 +103,32 @@ for (const [place, make] of [
       fleet.flatMap((device) => device.damaged),
       [],
     )
+  })
+
+for (const [place, make] of [
+  ['the embedded broker', embedded],
+  ['an outside broker', outside],
+] as const)
+  t.test(`at ${place}, who is frozen or slow holds up nobody, and gets what it missed`, async (t) => {
+    const it = await make(t, 12_000_000)
+    const [still, narrow] = [await Path.to(it.url, {}), await Path.to(it.url, { bytesPerSecond: 4e6 })]
+    t.teardown(() => {
+      still.close()
+      narrow.close()
+    })
+    const urls = [still.url(it.url), narrow.url(it.url), ...Array.from({ length: 8 }, () => it.url)]
+    const [frozen, slow, ...free] = await devices(t, { ...it, url: (n) => urls[n] }, 10)
+    const came: string[] = []
+    const fetches = (name: string, device: FetchingDevice) =>
+      device.fetch(it.variant).then(() => came.push(name))
+    const thawed = fetches('frozen', frozen)
+    while (frozen.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    still.freeze()
+    await Promise.all([...free.map((device) => fetches('free', device)), fetches('slow', slow)])
+    t.equal(came.at(-1), 'slow')
+    t.ok(it.blocks.sent.forMany > 0.5 * it.variant.blocks.length, `${it.blocks.sent.forMany} went to many`)
+    still.thaw()
+    await thawed
   })
 
 t.test('three are too few to be a crowd, and are served each by itself', async (t) => {

@@ -14,6 +14,7 @@ export interface PathOptions {
 export class Path {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  #isFrozen = false
 
   private constructor(port: number, options: PathOptions) {
     this.#server = createServer({ noDelay: true }, (near) => {
@@ -39,7 +40,13 @@ export class Path {
 
   /** From now on nothing is read on either side; all connections stay open. */
   freeze(): void {
-    for (const socket of this.#sockets) socket.removeAllListeners('data').pause()
+    this.#isFrozen = true
+    for (const socket of this.#sockets) socket.pause()
+  }
+
+  thaw(): void {
+    this.#isFrozen = false
+    for (const socket of this.#sockets) socket.resume()
   }
 
   close(): void {
@@ -62,7 +69,7 @@ export class Path {
         else to.end()
         held -= chunk?.length ?? 0
       }
-      if (held <= holdBytes / 2) from.resume()
+      if (held <= holdBytes / 2 && !this.#isFrozen) from.resume()
       if (queue.length > 0) timer = setTimeout(pass, Math.max(1, queue[0].due - now))
     }
     const take = (chunk: Buffer | null) => {
