@@ -28,8 +28,8 @@ export class Documents {
 
   constructor(options: DocumentsOptions) {
     this.#options = options
-    this.#restore(() => this.takeDesired(this.#read('desired')))
-    this.#restore(() => this.takeCatalogue(this.#read('catalogue')))
+    this.#restore(() => this.#takeDesired(this.#read('desired'), () => {}))
+    this.#restore(() => this.#takeCatalogue(this.#read('catalogue'), () => {}))
   }
 
   get desired(): Desired | null {
@@ -45,6 +45,15 @@ export class Documents {
 
   /** Takes a `desired` in. Whether it says anything new. @throws why it is refused. */
   takeDesired(bytes: Uint8Array): boolean {
+    return this.#takeDesired(bytes, (n) => this.#keep('desired', bytes, 'desired', n))
+  }
+
+  /** Takes a catalogue in. Whether it says anything new. @throws why it is refused. */
+  takeCatalogue(bytes: Uint8Array): boolean {
+    return this.#takeCatalogue(bytes, (n, counter) => this.#keep('catalogue', bytes, counter, n))
+  }
+
+  #takeDesired(bytes: Uint8Array, keep: (revision: number) => void): boolean {
     const { device, keys, ledger, now } = this.#options
     const content = unseal(desired, bytes, {
       keys,
@@ -53,13 +62,12 @@ export class Documents {
       atLeast: ledger.highest('desired'),
     })
     if (content.revision === this.#desired?.revision) return false
-    this.#keep('desired', bytes, 'desired', content.revision)
+    keep(content.revision)
     this.#desired = content
     return true
   }
 
-  /** Takes a catalogue in. Whether it says anything new. @throws why it is refused. */
-  takeCatalogue(bytes: Uint8Array): boolean {
+  #takeCatalogue(bytes: Uint8Array, keep: (sequence: number, counter: string) => void): boolean {
     const { keys, ledger, now } = this.#options
     const wanted = this.#desired
     if (!wanted)
@@ -75,7 +83,7 @@ export class Documents {
     if (known && known.model === content.model && known.version === content.version) {
       if (known.sequence === content.sequence) return false
     }
-    this.#keep('catalogue', bytes, counter, content.sequence)
+    keep(content.sequence, counter)
     this.#catalogue = content
     return true
   }

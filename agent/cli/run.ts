@@ -11,7 +11,7 @@ import { machineFacts, runProbe } from '../facts/index.js'
 import type { AgentOptions, Timings } from '../options.js'
 import { Endpoint } from '../serve/endpoint.js'
 import { diskError } from '../store/errors.js'
-import { type Lock, takeLock } from '../store/lock.js'
+import { takeLock } from '../store/lock.js'
 import { LogFile } from '../store/log-file.js'
 import { Systemd } from '../systemd.js'
 import { parse, parseDuration, parseLabels, parsePositive, parseShare, UsageError } from './usage.js'
@@ -69,7 +69,7 @@ export async function run(args: string[], program: Program): Promise<void> {
   const port = values.serve === undefined ? null : parsePort(values.serve)
   const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
   const credential = currentCredential(values.credential, values.state)
-  const lock = lockState(values.state)
+  lockState(values.state)
   const stopped = stopAsked()
   const file = new LogFile(join(values.state, 'logs'))
   const log = (line: string) => {
@@ -107,7 +107,6 @@ export async function run(args: string[], program: Program): Promise<void> {
     throw error
   } finally {
     file.close()
-    lock.release()
   }
 }
 
@@ -137,11 +136,12 @@ async function keepRunning(
   }
 }
 
-function lockState(stateDir: string): Lock {
+/** Takes the state directory for as long as this process lives; its lock stays, so that the next start needs no room for one. */
+function lockState(stateDir: string): void {
   try {
     mkdirSync(stateDir, { recursive: true })
     const lock = takeLock(join(stateDir, 'lock'))
-    if ('release' in lock) return lock
+    if ('release' in lock) return
     throw new EspalierError(
       'STATE_LOCKED',
       `${stateDir} is in use by another agent (process ${lock.heldBy}); end that one, or give this one a --state of its own`,

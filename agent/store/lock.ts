@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { errnoOf, readText } from './files.js'
 
 /** Who holds a lock: a process id alone would be mistaken for its successor's after a reboot or a wrap. */
@@ -19,15 +28,25 @@ export interface Held {
   heldBy: number
 }
 
+/** Of one length, so that one holder's words can stand where another's stood. */
+const wordsBytes = 200
+
 /**
  * Takes the lock file at `path`, from a dead process if need be, or says which live process holds it.
- * A process killed by any signal gives its lock up by dying: the next one compares pid, start time and boot.
+ * A process killed by any signal gives its lock up by dying: the next one compares pid, start time and boot. On a full
+ * disk the file of a dead process is used again.
  */
 export function takeLock(path: string): Lock | Held {
-  const mine = JSON.stringify(holder(process.pid))
+  const mine = JSON.stringify(holder(process.pid)).padEnd(wordsBytes)
   const aside = `${path}.${randomUUID()}`
   try {
-    writeFileSync(aside, mine, { flag: 'wx' })
+    try {
+      writeFileSync(aside, mine, { flag: 'wx' })
+    } catch (e) {
+      const heldBy = lockHolder(path)
+      if (heldBy !== null) return { heldBy }
+      if (!isFull(e) || !takeOver(path, aside, mine)) throw e
+    }
     for (;;) {
       try {
         linkSync(aside, path)
@@ -51,6 +70,31 @@ export function lockHolder(path: string): number | null {
   const text = readText(path)
   const holder = text === null ? null : parseHolder(text)
   return holder && isAlive(holder) ? holder.pid : null
+}
+
+const isFull = (thrown: unknown) => ['ENOSPC', 'EDQUOT'].includes(errnoOf(thrown) ?? '')
+
+/** Writes our words over those of a dead process, in its file moved aside, which needs no room. Whether there was one. */
+function takeOver(path: string, aside: string, mine: string): boolean {
+  const seen = readText(path)
+  if (seen === null) return false
+  try {
+    renameSync(path, aside)
+    if (readText(aside) !== seen) {
+      linkSync(aside, path) // another process was quicker, and it is theirs by now
+      return false
+    }
+  } catch (e) {
+    if (errnoOf(e) === 'ENOENT' || errnoOf(e) === 'EEXIST') return false
+    throw e
+  }
+  const fd = openSync(aside, 'r+')
+  try {
+    writeSync(fd, mine, 0)
+  } finally {
+    closeSync(fd)
+  }
+  return true
 }
 
 /** Removes a dead process's lock; if another process was quicker and it is theirs by now, puts it back. */
