@@ -12,7 +12,7 @@ import type { VariantLimits } from '../limits.js'
 import { writeModel } from '../onnx/index.js'
 import { pruned } from '../surgery/index.js'
 import { p50Of, ramOf } from './measure.js'
-import { corrected, meetMemory } from './meet-memory.js'
+import { corrected, type Met, meetMemory } from './meet-memory.js'
 import type { Sizes } from './options.js'
 import type { Run } from './run.js'
 import { expectedStep, measuredStep } from './step.js'
@@ -22,6 +22,9 @@ const MARGIN = 0.04
 /** A candidate that uses this share of its limit on latency is good enough. */
 const ENOUGH = 0.85
 const ATTEMPTS = 4
+
+/** Which units go, and, where memory is limited, what was measured. */
+export type Choice = Allocation & Partial<Met>
 
 /** The limits of one variant, and what measuring taught of them. */
 export class Budgets {
@@ -52,10 +55,10 @@ export class Budgets {
    * The units to remove: every limit holds, those on memory and latency as measured, but latency as expected where
    * the profile is of another machine. @throws BUDGET_UNREACHABLE
    */
-  async choose(variant: string): Promise<Allocation> {
+  async choose(variant: string): Promise<Choice> {
     const { latencyMs: limit } = this.#limits
     if (limit === undefined || this.#run.elsewhere !== undefined) return this.#withMemory(variant)
-    let best: Allocation | undefined
+    let best: Choice | undefined
     let least = Number.POSITIVE_INFINITY
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = await this.#withMemory(variant)
@@ -76,7 +79,7 @@ export class Budgets {
     return p50Of(pruned(subject, choice.removed), this.#file, options.load?.shapes, signal)
   }
 
-  async #withMemory(variant: string): Promise<Allocation> {
+  async #withMemory(variant: string): Promise<Choice> {
     const { subject, options, scores, points, on, signal } = this.#run
     const { memoryBytes: budget, ...others } = this.#now()
     const { depth } = options

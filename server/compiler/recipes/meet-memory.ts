@@ -14,7 +14,9 @@ type Expected = (f: Footprint) => number
 const MARGIN = 0.03
 /** A candidate that uses this share of its budget is good enough. */
 const ENOUGH = 0.9
-const ATTEMPTS = 9
+const ATTEMPTS = 14
+/** After so many candidates that leave much unused the next lies half way to what is too large. */
+const SHORT = 2
 
 /**
  * The prediction corrected by what was measured of the same network: between two measured points a straight line,
@@ -48,10 +50,18 @@ export interface MemorySearch {
   readonly tooMany?: number
 }
 
+/** What was chosen. */
+export type Met = Allocation & {
+  readonly measured: number
+  /** Whether no larger form is left that was not measured to be too large. */
+  readonly largest: boolean
+}
+
 /**
  * The largest form of a network whose measured memory stays below the budget: predicts, measures the candidate,
  * corrects the prediction, and searches again between what was too large and what was small enough. Where multiples of
- * the rounding leave more than a tenth of the budget unused, finer ones are tried.
+ * the rounding leave more than a tenth of the budget unused, finer ones are tried, and at last whatever lies between the
+ * two, though it is expected to be too large.
  * @returns undefined if every candidate was measured above the budget
  */
 export async function meetMemory({
@@ -61,22 +71,31 @@ export async function meetMemory({
   measure,
   points,
   tooMany = Number.POSITIVE_INFINITY,
-}: MemorySearch): Promise<(Allocation & { readonly measured: number }) | undefined> {
+}: MemorySearch): Promise<Met | undefined> {
   const target = budget * (1 - MARGIN)
   let best: (Allocation & { measured: number }) | undefined
   let tight: typeof best
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  let [largest, short] = [false, 0]
+  for (let attempt = 0; attempt < ATTEMPTS; ) {
     const enough = best?.footprint.predictedRamBytes ?? 0
-    const candidate = choose(target, between(corrected(points), enough, tooMany, target), round)
-    const { predictedRamBytes: predicted } = candidate.footprint
-    if (predicted >= tooMany) break
-    if (predicted <= enough) {
-      if (round === 1) break
-      round = Math.ceil(round / 2)
-      continue
+    let candidate = choose(target, between(corrected(points), enough, tooMany, target), round)
+    if (short >= SHORT) candidate = further(choose, enough, tooMany, round) ?? candidate
+    if (candidate.footprint.predictedRamBytes >= tooMany) break
+    if (candidate.footprint.predictedRamBytes <= enough) {
+      if (round > 1) {
+        round = Math.ceil(round / 2)
+        continue
+      }
+      const larger = further(choose, enough, tooMany, round)
+      largest = larger === undefined
+      if (!larger) break
+      candidate = larger
     }
+    attempt++
+    const predicted = candidate.footprint.predictedRamBytes
     const measured = await measure(candidate)
     points.push({ predicted, measured })
+    short = measured > target ? 0 : short + 1
     if (measured > target) {
       tooMany = predicted
       if (measured <= budget) tight = { ...candidate, measured }
@@ -85,7 +104,22 @@ export async function meetMemory({
     best = { ...candidate, measured }
     if (measured >= ENOUGH * budget || candidate.bound !== 'memory') break
   }
-  return best ?? tight
+  const found = best ?? tight
+  return found && { ...found, largest }
+}
+
+/** A form between what was small enough and what was too large: half way if there is one, else the largest. */
+function further(
+  choose: MemorySearch['choose'],
+  enough: number,
+  tooMany: number,
+  round: number,
+): Allocation | undefined {
+  const within = (bytes: number) => choose(bytes, (f) => f.predictedRamBytes, round)
+  const most = Math.min(tooMany * (1 - 1e-9), within(Number.MAX_VALUE).footprint.predictedRamBytes)
+  return [(enough + most) / 2, most]
+    .map(within)
+    .find(({ footprint: { predictedRamBytes: x } }) => x > enough && x < tooMany)
 }
 
 /** An expectation that agrees with what was small enough and what was too large, also where measuring again differed. */

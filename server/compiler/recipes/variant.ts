@@ -1,11 +1,12 @@
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { formatBytes } from '@espalier/shared'
 import { preprocessOf, withPreprocess } from '../data/index.js'
-import type { Resource, VariantLimits } from '../limits.js'
+import type { VariantLimits } from '../limits.js'
 import { writeModelFile } from '../onnx/index.js'
 import { agreement, evaluate } from '../runtime/index.js'
 import { pruned, verifyShapes } from '../surgery/index.js'
-import { Budgets } from './budgets.js'
+import { Budgets, type Choice } from './budgets.js'
 import { keptUnits } from './kept.js'
 import { sizesOf } from './measure.js'
 import { corrected } from './meet-memory.js'
@@ -61,7 +62,7 @@ export async function variantResult(run: Run, asked: VariantLimits): Promise<Var
         agreement: agreement(answers, denseAnswers),
         groups: coupling.groups.map(({ label, units }, g) => ({ label, kept: kept[g], of: units.length })),
         blocks: coupling.blocks.map((b) => ({ label: b.label, kept: !found.removed.has(b) })),
-        ...(used < 0.9 && { unused: whyUnused(found.bound) }),
+        ...(used < 0.9 && { unused: whyUnused(found, budget) }),
         recipe: describeRecipe(run, found.round, repair, better),
       }
     }
@@ -70,10 +71,13 @@ export async function variantResult(run: Run, asked: VariantLimits): Promise<Var
   }
 }
 
-const whyUnused = (bound: Resource | null): string => {
+function whyUnused({ bound, largest, measured = 0 }: Choice, budget = 0): string {
   if (bound === null) return 'the dense network itself meets every limit'
   if (bound !== 'memory') return `the limit on ${bound} leaves no more`
-  return 'every larger form that was tried was measured above the budget'
+  if (largest) return 'no single further unit fits, every larger form was measured above the budget'
+  if (measured >= 0.9 * budget)
+    return `it took ${formatBytes(measured)} when it was chosen, and less once it was trained`
+  return 'of the candidates that were measured, every larger one was above the budget'
 }
 
 function describeRecipe(

@@ -55,6 +55,33 @@ t.test('whatever the machine, the budget holds by measurement and is used', asyn
   }
 })
 
+t.test('what is expected to be too large is measured before a tenth of the budget is left', async (t) => {
+  const budget = real(dense)
+  const small = (least + dense) / 2
+  const asked = search(budget)
+  const points = [
+    { predicted: least, measured: real(least) },
+    { predicted: dense, measured: 3 * budget },
+  ]
+  const found = await meetMemory({ ...asked, points })
+  t.ok(found && found.measured >= 0.9 * budget, 'though memory was said to jump')
+  const jump = {
+    ...asked,
+    measure: async (c: Allocation) => (c.footprint.predictedRamBytes > small ? 2 : 0.5) * budget,
+  }
+  const left = await meetMemory({ ...jump, points: [] })
+  if (!left) return t.fail('nothing was found')
+  t.ok(left.largest, 'no further unit fits, and it is said')
+  const next = allocate(
+    coupling,
+    scores,
+    { memoryBytes: small },
+    { round: 1, expect: { memory: (f) => f.predictedRamBytes } },
+  )
+  t.ok(left.footprint.predictedRamBytes <= small)
+  t.ok(left.footprint.predictedRamBytes >= 0.95 * next.footprint.predictedRamBytes, 'close to where it jumps')
+})
+
 t.test('where every candidate is measured above the budget nothing is found', async (t) => {
   t.equal(await meetMemory(search(real(least) - 1)), undefined)
   t.equal(
