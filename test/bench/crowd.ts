@@ -1,12 +1,11 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Ready, Served, Setup } from '../support/centre-process.js'
 import type { CrowdErrand, Fared, Pace } from '../support/crowd-process.js'
+import { startMosquitto } from '../support/plain-mosquitto.js'
 
 export const about =
   '--devices (1000) in four processes that fetch one artifact of --mb (2) at once; --cases (mqtt,unicast,http; outside,' +
@@ -61,10 +60,10 @@ async function run(sizes: Sizes, { by, isAlone, isOutside }: Case): Promise<obje
   const fared = (await Promise.all(fleet.map((child) => once(child, 'message')))).flatMap(
     ([list]) => list as Fared[],
   )
-  const brokerPeakBytes = mosquitto && peakOf(mosquitto.child)
+  const brokerPeakBytes = mosquitto?.peakBytes() ?? null
   service.send('done')
   const [served] = (await once(service, 'message')) as [Served]
-  mosquitto?.child.kill()
+  mosquitto?.end()
   rmSync(folder, { recursive: true })
   return summary(sizes, ready, served, fared, brokerPeakBytes)
 }
@@ -120,26 +119,3 @@ function summary(
 }
 
 const round = (value: number) => Math.round(value * 1000) / 1000
-
-async function startMosquitto(folder: string): Promise<{ url: string; child: ChildProcess }> {
-  const free = createServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const address = free.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  await new Promise((done) => free.close(done))
-  const file = join(folder, 'mosquitto.conf')
-  writeFileSync(file, `listener ${port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n`)
-  const child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' })
-  for (;;) {
-    const socket = connect(port, '127.0.0.1')
-    const isUp = await new Promise((answer) => {
-      socket.once('connect', () => answer(true)).once('error', () => answer(false))
-    })
-    socket.destroy()
-    if (isUp) return { url: `mqtt://127.0.0.1:${port}`, child }
-    await wait(20)
-  }
-}
-
-const peakOf = ({ pid }: ChildProcess) =>
-  Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024

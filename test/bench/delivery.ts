@@ -5,13 +5,17 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { centre } from '../support/centre.js'
+import { OutsideBroker } from '@espalier/server/broker/index.js'
+import { type Artifacts, type BlockList, BlockServer } from '@espalier/server/delivery/index.js'
+import { centre, type Scope } from '../support/centre.js'
+import { Log } from '../support/mqtt.js'
 import { Path } from '../support/path.js'
+import { startMosquitto } from '../support/plain-mosquitto.js'
 import type { Errand } from '../support/receiver.js'
 
 export const about =
   'bytes/s of --mb (32) over MQTT, over a plain Node HTTP stream of the same file; --rounds (7) in turn; both by a way of --delay ' +
-  '(0) ms each way and --rate (unbounded) MB/s'
+  '(0) ms each way and --rate (unbounded) MB/s; --outside puts Mosquitto in the embedded broker’s place'
 
 interface Result {
   readonly ms: number
@@ -48,8 +52,11 @@ export default async function delivery(options: Readonly<Record<string, string>>
     http.listen(0, '127.0.0.1')
     await once(http, 'listening')
     scope.teardown(() => http.close())
+    const { url: brokerUrl, sent } = options.outside
+      ? await outside(scope, artifacts, (asked) => catalogues.offered(asked))
+      : { url: broker.url, sent: blocks.sent }
     const urls = await Promise.all(
-      [broker.url, `http://127.0.0.1:${(http.address() as AddressInfo).port}/`].map(async (url) => {
+      [brokerUrl, `http://127.0.0.1:${(http.address() as AddressInfo).port}/`].map(async (url) => {
         if (delayMs === 0 && mostPerSecond === 0) return url
         const path = await Path.to(url, way)
         scope.teardown(() => path.close())
@@ -78,7 +85,7 @@ export default async function delivery(options: Readonly<Record<string, string>>
         median: round3(median(ratios)),
         most: round3(Math.max(...ratios)),
       },
-      blocksSentPerBlock: round3(blocks.sent.blocks / (variant.blocks.length * (rounds + 1))),
+      blocksSentPerBlock: round3(sent.blocks / (variant.blocks.length * (rounds + 1))),
       receiverPeakBytes: {
         mqtt: Math.max(...results.mqtt.map(({ peak }) => peak)),
         http: Math.max(...results.http.map(({ peak }) => peak)),
@@ -87,6 +94,22 @@ export default async function delivery(options: Readonly<Record<string, string>>
   } finally {
     for (const end of endings) await end()
   }
+}
+
+/** The service at a Mosquitto of its own. */
+async function outside(
+  scope: Scope,
+  artifacts: Artifacts,
+  offered: (digest: string) => BlockList | undefined,
+): Promise<{ url: string; sent: BlockServer['sent'] }> {
+  const { url, end } = await startMosquitto(scope.testdir())
+  scope.teardown(end)
+  const log = new Log()
+  const broker = new OutsideBroker({ url, log })
+  const { sent } = new BlockServer({ broker, artifacts, log, offered })
+  await broker.start()
+  scope.teardown(() => broker.close())
+  return { url, sent }
 }
 
 async function receive(errand: Errand): Promise<Result> {
