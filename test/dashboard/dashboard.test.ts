@@ -145,6 +145,19 @@ t.test(
     const two = await paintedLike(device, '--series-1')
     t.ok(two > 2 * one, `the second is joined to it by a line (${two} pixels)`)
 
+    await visitor.wishes({
+      ...{ model: 'digits', version: 2, maximise: 'speed', memoryBytes: 1e6, p95Ms: 3, top1: 0.9, since: 1 },
+      nearest: {
+        ...{ variant: active.variant, name: 'digits-8MB', measured: true },
+        ...{ memoryBytes: 7_650_000, p95Ms: 6, top1: 0.97 },
+      },
+    })
+    const wished = device.locator('section', { hasText: 'No variant satisfies this device' })
+    await wished.waitFor()
+    t.match(await wished.innerText(), /1\.00 MB.*3\.00 ms.*90\.00 %.*7\.65 MB, 6\.00 ms p95, 97\.00 %/s)
+    await visitor.wishes(null)
+    await wished.waitFor({ state: 'detached' })
+
     await visitor.leaves()
     await row.getByText('offline').waitFor()
     for (const page of [fleet, device])

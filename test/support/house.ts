@@ -19,6 +19,8 @@ import {
   type Reported,
   reported,
   reports,
+  type UnmetWish,
+  wish,
 } from '@espalier/shared/messages/index.js'
 import { topic } from '@espalier/shared/topics.js'
 import pino from 'pino'
@@ -135,6 +137,7 @@ export interface Visitor {
   readonly id: string
   readonly says: (facts: Partial<Facts>, state: Partial<Reported>) => Promise<void>
   readonly reports: (...reports: Partial<Report>[]) => Promise<void>
+  readonly wishes: (unmet: UnmetWish | null) => Promise<void>
   readonly leaves: () => Promise<void>
 }
 
@@ -179,6 +182,9 @@ export async function register(t: Test, service: Service, id: string): Promise<(
         await publish('facts', encode(facts, { ...board, ...known }))
         const rest = { active: null, previous: null, candidate: null, error: null, at: Date.now() }
         await publish('reported', encode(reported, { revision: 1, state: 'active', ...rest, ...state }))
+      },
+      wishes: async (unmet) => {
+        await client.publishAsync(topic('wish', { device: id }), encode(wish, { wish: unmet }), { qos: 1 })
       },
       reports: async (...list) => {
         const full = list.map((values) =>
