@@ -22,7 +22,11 @@ export const states: Readonly<Record<AgentState, StateRule>> = {
   idle: { next: settled, deadlineMs: null },
   fetching: { next: ['verified', 'failed', 'idle', 'active'], deadlineMs: 60 * minutes },
   verified: { next: ['fetching', 'benchmarking', 'armed', 'failed', 'idle', 'active'], deadlineMs: minutes },
-  benchmarking: { next: ['armed', 'rejected', 'failed', 'idle', 'active'], deadlineMs: 20 * minutes },
+  benchmarking: {
+    // To the next one, where speed has to be compared.
+    next: ['fetching', 'verified', 'armed', 'rejected', 'failed', 'idle', 'active'],
+    deadlineMs: 20 * minutes,
+  },
   armed: { next: ['probation', 'failed'], deadlineMs: minutes },
   probation: { next: ['active', 'rolled-back', 'failed'], deadlineMs: 10 * minutes },
   active: { next: settled, deadlineMs: null },

@@ -80,3 +80,29 @@ t.test('other limits bring another choice, by what was measured before', async (
   while (wishes().at(-1)) await sleep(20)
   t.equal(wishes().at(-1), null, 'and nothing is wished for')
 })
+
+t.test(
+  'told to be fast above a floor, an agent fetches the promising and its neighbour, no more',
+  async (t) => {
+    const service = await TestService.start()
+    const agent = new AgentProcess(service.credential())
+    t.teardown(async () => {
+      await agent.end('SIGKILL')
+      await service.down()
+    })
+    const of = (name: string, width: number, value: number) =>
+      testModel(name, width, { top1: { value, n: 10_000 }, macs: width * width })
+    const [poor, fast, slow, slower] = [
+      of('poor', 32, 0.7),
+      of('fast', 64, 0.9),
+      of('slow', 1200, 0.95),
+      of('slower', 1400, 0.99),
+    ]
+    await service.offer([slower, slow, fast, poor])
+    await service.desire('dev-1', { objective: { maximise: 'speed', top1: 0.8 } })
+    agent.start(['--memory', '100MB'])
+    await service.until((r) => r.active?.variant === fast.variant.digest && r.state === 'active')
+    const fetched = new Set([...service.served.keys()].map((key) => key.split('/')[0]))
+    t.same(fetched, new Set([fast.variant.digest, slow.variant.digest]))
+  },
+)
