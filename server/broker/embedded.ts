@@ -5,8 +5,10 @@ import { ENROL_USER, encode, servicePresence } from '@espalier/shared/messages/i
 import { type TopicName, topic, topicFilter } from '@espalier/shared/topics.js'
 import { Aedes, type Client, type PublishPacket } from 'aedes'
 import type { BlockAddress, Broker, Handler, Logger } from './broker.js'
+import { Door } from './door.js'
 import { Intake, Refusals } from './intake.js'
 import { listen, reachableHost, refuseOpenAddress } from './listen.js'
+import { deviceRate, type Rate } from './pace.js'
 import { limitPackets, publishHeader } from './packets.js'
 import { isClaim, mayRetain, maySubscribe, publishable } from './permissions.js'
 import { Session } from './session.js'
@@ -34,12 +36,16 @@ export interface EmbeddedOptions {
   readonly insecureLan?: boolean
   /** How long the first session of an id has to answer before a second takes its place. */
   readonly probeMs?: number
+  /** What one client may send. */
+  readonly rate?: Rate
   readonly now?: () => number
 }
 
 /** Each device's socket is ours, and says how fast that device takes blocks. */
 const blocks = { paced: true, broadcasts: true }
 const packetLimits = { maxFirstBytes: 16 * 1024, maxBytes: 512 * 1024 }
+/** How long a client may take to say who it is, TLS included. */
+const helloMs = 10_000
 /** Those who enrol at once, and how long each may take. */
 const maxClaims = 64
 const claimMs = 60_000
@@ -60,6 +66,7 @@ export class EmbeddedBroker implements Broker {
   readonly #secureServer: Server | undefined
   readonly #intake: Intake
   readonly #refusals: Refusals
+  readonly #door: Door
   readonly #sessions = new Map<string, Session>()
   readonly #sockets = new Set<Socket>()
   readonly #presence: Buffer
@@ -70,9 +77,16 @@ export class EmbeddedBroker implements Broker {
     this.#options = options
     this.#refusals = new Refusals(options.log, options.now)
     this.#intake = new Intake(this.#refusals)
+    this.#door = new Door(() =>
+      this.#refusals.note(
+        'unknown',
+        'BROKER_CROWDED',
+        'too many connections at once do not say who they are; the one that has waited longest was ended',
+      ),
+    )
     this.#presence = encode(servicePresence, { online: true, epoch: (options.now ?? Date.now)(), blocks })
     this.#aedes = new Aedes({
-      connectTimeout: 10_000,
+      connectTimeout: helloMs,
       keepaliveLimit: 300,
       drainTimeout: 60_000, // waited for by one connection alone; a link of 5 kB/s still drains in time
       maxInflightInbound: 1,
@@ -104,6 +118,7 @@ export class EmbeddedBroker implements Broker {
       },
     })
     this.#aedes.on('client', (client) => {
+      this.#door.admitted(client.conn as Socket)
       this.#sessions.set(client.id, new Session(client))
       if (isClaim(client.id)) setTimeout(() => client.conn.destroy(), claimMs).unref()
     })
@@ -119,7 +134,7 @@ export class EmbeddedBroker implements Broker {
     if (options.secure) {
       const { key, cert } = options.secure
       this.#secureServer = createSecureServer(
-        { ...socketOptions, key, cert, minVersion: 'TLSv1.2' },
+        { ...socketOptions, key, cert, minVersion: 'TLSv1.2', handshakeTimeout: helloMs },
         (socket) => this.#connect(socket),
       )
       // A handshake that fails is its client's trouble; aedes never sees that connection.
@@ -127,6 +142,11 @@ export class EmbeddedBroker implements Broker {
         this.#refusals.note('unknown', 'BROKER_UNREACHABLE', `a TLS connection failed: ${error.message}`),
       )
     }
+    for (const server of this.#servers) server.on('connection', (socket) => this.#door.arrived(socket))
+  }
+
+  get #servers(): Server[] {
+    return [this.#server, ...(this.#secureServer ? [this.#secureServer] : [])]
   }
 
   get url(): string {
@@ -198,8 +218,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   async close(): Promise<void> {
-    const servers = [this.#server, ...(this.#secureServer ? [this.#secureServer] : [])]
-    const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+    const closed = Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
     for (const socket of this.#sockets) socket.destroy()
     await closed
@@ -214,7 +233,8 @@ export class EmbeddedBroker implements Broker {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
     const client = this.#aedes.handle(socket)
-    limitPackets(socket, packetLimits, (bytes) =>
+    const limits = { ...packetLimits, rate: this.#options.rate ?? deviceRate }
+    limitPackets(socket, limits, (bytes) =>
       this.#refusals.note(
         client.id ?? 'unknown',
         'MESSAGE_TOO_LARGE',
@@ -266,6 +286,7 @@ export class EmbeddedBroker implements Broker {
       throw error
     }
     packet.retain &&= mayRetain(to.name)
+    await this.#session(client)?.turn()
     if (await this.#intake.take(client.id, to.name, Buffer.from(packet.payload))) return
     throw new EspalierError('INTERNAL', 'the message is not acknowledged, so that it comes again')
   }

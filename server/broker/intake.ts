@@ -5,6 +5,8 @@ import type { Handler, Logger } from './broker.js'
 /** Errors that say nothing against the message: it is to come again. */
 const ours: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['INTERNAL', 'DISK_FULL'])
 
+const maxNameLength = 63
+
 /** The handlers of an engine, and what becomes of a message that a handler refuses. */
 export class Intake {
   readonly #handlers = new Map<TopicName, Handler>()
@@ -52,7 +54,9 @@ export class Refusals {
     this.#now = now
   }
 
-  note(device: string, code: ErrorCode, message: string): void {
+  /** `name` is what a client calls itself, of which no more is kept than a device's id may have. */
+  note(name: string, code: ErrorCode, message: string): void {
+    const device = name.slice(0, maxNameLength)
     const key = `${device} ${code}`
     const known = this.#counts.get(key)
     if (known && this.#now() - known.since < 10_000) {

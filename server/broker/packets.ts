@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Pace, type Rate } from './pace.js'
 
 /**
  * A PUBLISH packet up to its payload (MQTT 3.1.1, §3.3): QoS 0, or QoS 1 where an identifier is given.
@@ -29,21 +30,43 @@ function remainingLength(value: number): number[] {
   return bytes
 }
 
+export interface PacketLimits {
+  /** Of the first packet, CONNECT. */
+  readonly maxFirstBytes: number
+  readonly maxBytes: number
+  readonly rate: Rate
+}
+
+/** What is taken from a socket in one turn of the event loop, so that a flood of small packets holds up nobody else. */
+const turnBytes = 4 * 1024
+
 /**
- * Ends a connection whose next packet announces more than `maxBytes` (the first packet, CONNECT: more than
- * `maxFirstBytes`), before its bytes are gathered: the parser behind would hold up to 256 MB for it.
+ * Ends a connection whose next packet announces too many bytes, before they are gathered: the parser behind would hold up to
+ * 256 MB for it. Who sends more than its rate is read later, which in the end fills its own socket and no memory here.
  */
 export function limitPackets(
   socket: Socket,
-  { maxFirstBytes, maxBytes }: { maxFirstBytes: number; maxBytes: number },
+  { maxFirstBytes, maxBytes, rate }: PacketLimits,
   exceeded: (bytes: number) => void,
 ): void {
   const measure = packetMeasure()
+  const pace = new Pace(rate)
   const read = socket.read.bind(socket)
   let limit = maxFirstBytes
+  let held = false
+  let missed = false
+  const release = () => {
+    held = false
+    if ((missed || socket.readableLength > 0) && !socket.destroyed) socket.emit('readable')
+  }
   socket.read = (size?: number) => {
-    const chunk = read(size)
+    if (size === 0) return read(0) // the stream's own, which only has more fetched
+    // The broker reads on while it still parses what it has, which its parser does not bear: once a turn, then.
+    missed = held
+    if (held) return null
+    const chunk = read(Math.min(socket.readableLength, turnBytes) || undefined)
     if (!Buffer.isBuffer(chunk)) return chunk
+    let packets = 0
     for (const length of measure(chunk)) {
       if (length > limit) {
         exceeded(length)
@@ -51,7 +74,12 @@ export function limitPackets(
         return null
       }
       limit = maxBytes
+      packets++
     }
+    const pauseMs = pace.spend(packets, chunk.length)
+    held = true
+    if (pauseMs > 0) setTimeout(release, pauseMs).unref()
+    else setImmediate(release)
     return chunk
   }
 }

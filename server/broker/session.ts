@@ -18,8 +18,15 @@ export class Session {
   #drain: Promise<boolean> | undefined
   #probe: Promise<boolean> | undefined
   #answered: (() => void) | undefined
+  #turn: Promise<void> = Promise.resolve()
 
   constructor(readonly client: Client) {}
+
+  /** Resolves for one message of the device in each turn of the event loop, in their order: others get theirs in between. */
+  turn(): Promise<void> {
+    this.#turn = this.#turn.then(() => new Promise((resolve) => setImmediate(resolve)))
+    return this.#turn
+  }
 
   /** Notes a subscription; false when there are too many. */
   subscribe(filter: string): boolean {

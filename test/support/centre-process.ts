@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { OutsideBroker } from '@espalier/server/broker/index.js'
 import { listBlocks } from '@espalier/server/delivery/artifact-blocks.js'
 import { BlockServer, type BlockServerOptions } from '@espalier/server/delivery/index.js'
+import { openDatabase } from '@espalier/server/store/index.js'
 import type { CatalogueVariant } from '@espalier/shared/messages/index.js'
 import { centre, offerOf, type Scope } from './centre.js'
 import { Log } from './mqtt.js'
@@ -41,7 +42,9 @@ const memory = (field: string) =>
   1024
 
 async function embedded(scope: Scope, { devices, bytes, crowd }: Setup) {
-  const it = await centre(scope, { crowd })
+  const db = openDatabase(join(scope.testdir(), 'espalier.db'))
+  scope.teardown(() => db.close())
+  const it = await centre(scope, { crowd, db })
   const { digest } = it.offer('bench', bytes)
   await it.catalogues.publish('bench', 1)
   const passwords = Array.from(

@@ -33,7 +33,7 @@ class Sender {
         const bytes = encode(reports, { reports: [reportOf('a', id)] })
         device.client.publish(topic('reports', { device: 'a', n: ++this.sent }), bytes, { qos: 1 }, () => {})
       }
-      await new Promise((resolve) => setTimeout(resolve, 3))
+      await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
 
