@@ -39,6 +39,7 @@ import { Ledger } from './store/ledger.js'
 import { readLog } from './store/log-file.js'
 import { Outbox } from './store/outbox.js'
 import { Outcomes } from './store/outcomes.js'
+import { Trusted } from './trusted.js'
 
 /** Why a document may be refused though it is good: a disk that is full, a clock that is wrong, bytes that a bad link changed. */
 const passing: ReadonlySet<string> = new Set([
@@ -52,6 +53,7 @@ const passing: ReadonlySet<string> = new Set([
 export class Agent {
   readonly #options: AgentOptions
   readonly #ledger: Ledger
+  readonly #trusted: Trusted
   readonly #orders: Orders
   readonly #artifacts: Artifacts
   readonly #documents: Documents
@@ -75,7 +77,13 @@ export class Agent {
     const device = credential.id
     this.#options = options
     this.#ledger = new Ledger(join(stateDir, 'ledger.json'))
-    this.#orders = new Orders({ credential, ledger: this.#ledger, clock, stateDir })
+    this.#trusted = new Trusted({
+      pinned: publicKeyFrom(credential.servicePublicKey),
+      folder: stateDir,
+      ledger: this.#ledger,
+    })
+    const keys = () => this.#trusted.keys(clock.now())
+    this.#orders = new Orders({ credential, keys, ledger: this.#ledger, clock, stateDir })
     this.#artifacts = new Artifacts(stateDir)
     this.#artifacts.prepare()
     this.#outbox = new Outbox(join(stateDir, 'outbox'), options.outbox)
@@ -83,7 +91,7 @@ export class Agent {
     this.#outcomes = new Outcomes(join(stateDir, 'outcomes.json'), runtime)
     this.#documents = new Documents({
       device,
-      keys: [publicKeyFrom(credential.servicePublicKey)],
+      keys,
       folder: stateDir,
       ledger: this.#ledger,
       now: () => clock.now(),
@@ -104,6 +112,7 @@ export class Agent {
       clock,
       nextEpoch: () => this.#ledger.nextEpoch(clock.now()),
       subscriptions: [
+        topic('keys', {}),
         topic('desired', { device }),
         topic('reportsAck', { device }),
         topic('blocksData', { device }),
@@ -257,6 +266,12 @@ export class Agent {
         break
       case 'credential':
         this.#take('credential', () => this.#isRenewed(payload))
+        break
+      case 'keys':
+        this.#take('keys', () => {
+          // What was refused under the old keys is asked for again.
+          if (this.#trusted.take(payload)) this.#link.refresh()
+        })
         break
       case 'reportsAck':
         this.#take('outbox', () => this.#dispatch.acknowledged(parse(reportsAck, payload)))

@@ -10,7 +10,8 @@ import type { Ledger } from './store/ledger.js'
 
 export interface DocumentsOptions {
   readonly device: string
-  readonly keys: readonly KeyObject[]
+  /** The keys whose documents hold now. */
+  readonly keys: () => readonly KeyObject[]
   readonly folder: string
   readonly ledger: Ledger
   readonly now: () => number
@@ -56,7 +57,7 @@ export class Documents {
   #takeDesired(bytes: Uint8Array, keep: (revision: number) => void): boolean {
     const { device, keys, ledger, now } = this.#options
     const content = unseal(desired, bytes, {
-      keys,
+      keys: keys(),
       now: now(),
       bound: { type: 'desired', device },
       atLeast: ledger.highest('desired'),
@@ -74,7 +75,7 @@ export class Documents {
       throw new EspalierError('DOCUMENT_MISBOUND', 'catalogue: no model is assigned to this device')
     const counter = `catalogue/${wanted.model}/${wanted.version}`
     const content = unseal(catalogue, bytes, {
-      keys,
+      keys: keys(),
       now: now(),
       bound: { type: 'catalogue', model: wanted.model, version: wanted.version },
       atLeast: ledger.highest(counter),

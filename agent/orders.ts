@@ -1,11 +1,14 @@
+import type { KeyObject } from 'node:crypto'
 import { type Command, command, newCredential } from '@espalier/shared/messages/index.js'
-import { publicKeyFrom, unseal } from '@espalier/shared/signing.js'
+import { unseal } from '@espalier/shared/signing.js'
 import type { Clock } from './clock.js'
 import { type Credential, keepRenewed } from './credential.js'
 import type { Ledger } from './store/ledger.js'
 
 export interface OrdersOptions {
   readonly credential: Credential
+  /** The keys whose documents hold now. */
+  readonly keys: () => readonly KeyObject[]
   readonly ledger: Ledger
   readonly clock: Clock
   readonly stateDir: string
@@ -43,9 +46,9 @@ export class Orders {
   }
 
   #expected<T extends 'command' | 'credential'>(type: T) {
-    const { credential, ledger, clock } = this.#options
+    const { credential, keys, ledger, clock } = this.#options
     return {
-      keys: [publicKeyFrom(credential.servicePublicKey)],
+      keys: keys(),
       now: clock.now(),
       bound: { type, device: credential.id },
       atLeast: ledger.highest(type),

@@ -12,6 +12,7 @@ export type Subject =
   | 'catalogue'
   | 'command'
   | 'credential'
+  | 'keys'
   | 'service'
   | 'artifact'
   | 'candidate'

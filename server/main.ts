@@ -5,13 +5,14 @@ import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { EspalierError } from '@espalier/shared'
+import { topic } from '@espalier/shared/topics.js'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { type Broker, EmbeddedBroker, OutsideBroker } from './broker/index.js'
 import { ArtifactStore, Datasets, Models, Variants } from './catalog/index.js'
 import { Compilations } from './compilations/index.js'
 import type { Config } from './config.js'
-import { BlockServer, Catalogues, serviceKey } from './delivery/index.js'
+import { BlockServer, Catalogues, serviceKeys } from './delivery/index.js'
 import { Events } from './events.js'
 import { Fleet } from './fleet/index.js'
 import { buildApp, builtDashboard } from './http/app.js'
@@ -57,7 +58,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const db = openDatabase(inData('espalier.db'))
     undo.push(() => db.close())
     const events = new Events()
-    const key = serviceKey(inData('service.key'))
+    const { signing: key, secret, rootKey, roots } = serviceKeys(config.data)
     const artifacts = new ArtifactStore(inData('artifacts'))
     const uploads = { uploadBytes: config.upload, reading }
     const models = new Models(db, artifacts, events, uploads)
@@ -82,7 +83,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const catalogues = new Catalogues({ db, broker, key, artifacts, offers: offersOf(variants) })
     const reports = new ReportStore(db, events)
     const fleet = new Fleet({
-      ...{ db, broker, key, catalogues, events, log, ca: tls?.ca ?? null },
+      ...{ db, broker, key, secret, rootKey, catalogues, events, log, ca: tls?.ca ?? null },
       latestReport: (device, variant) => reports.latest(device, variant),
       nameOf: (digest) => variants.nameOf(digest),
     })
@@ -103,7 +104,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       parts: {
         ...{
           db,
-          key,
+          secret,
           models,
           datasets,
           variants,
@@ -129,6 +130,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => reports.flush())
     undo.push(() => broker.close())
     const restore = async () => {
+      await broker.retain(topic('keys', {}), roots)
       await catalogues.restore()
       for (const { model, version } of variants.versions()) await publish(model, version) // what a crash left out
       fleet.restore()

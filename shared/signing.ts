@@ -72,16 +72,16 @@ export const signatureOf = (value: unknown, privateKey: KeyObject): string =>
 export const isSignature = (sig: string, value: unknown, publicKey: KeyObject): boolean =>
   verify(null, canonicalBytes(value), publicKey, Buffer.from(sig, 'base64'))
 
-/** The bytes of the signed document. @throws MESSAGE_INVALID when it breaks its schema. */
+/** The bytes of the document, signed by every key. @throws MESSAGE_INVALID when it breaks its schema. */
 export function seal<S extends Type.TSchema>(
   message: SignedMessage<S>,
   content: Type.Static<S>,
-  privateKey: KeyObject,
+  ...privateKeys: readonly KeyObject[]
 ): Buffer {
   const signed = check(message, content)
   const envelope: Envelope = {
     signed,
-    signatures: [{ keyid: keyId(privateKey), sig: signatureOf(signed, privateKey) }],
+    signatures: privateKeys.map((key) => ({ keyid: keyId(key), sig: signatureOf(signed, key) })),
   }
   const bytes = Buffer.from(JSON.stringify(envelope))
   if (bytes.length > message.maxBytes)
@@ -102,7 +102,7 @@ export function unseal<S extends Type.TSchema>(
   expected: Expected<Type.Static<S>>,
 ): Type.Static<S> {
   const envelope = parseJson(message.name, message.maxBytes, bytes)
-  const content = check(message, verified(message.name, envelope, expected.keys))
+  const content = verified(message, envelope, expected.keys)
   for (const [key, value] of Object.entries(expected.bound)) {
     const found = (content as Record<string, unknown>)[key]
     if (found !== value)
@@ -126,18 +126,29 @@ export function unseal<S extends Type.TSchema>(
   return content
 }
 
-function verified(name: string, envelope: unknown, keys: readonly KeyObject[]): unknown {
+/** What an envelope holds, once one of the keys has signed it and its form is right. @throws SIGNATURE_INVALID, MESSAGE_INVALID */
+export function verified<S extends Type.TSchema>(
+  message: SignedMessage<S>,
+  envelope: unknown,
+  keys: readonly KeyObject[],
+): Type.Static<S> {
   if (!isEnvelope(envelope))
     throw new EspalierError(
       'SIGNATURE_INVALID',
-      `${name}: not a signed document; it needs "signed" and "signatures"`,
+      `${message.name}: not a signed document; it needs "signed" and "signatures"`,
     )
+  if (isSignedBy(envelope, keys)) return check(message, envelope.signed)
+  throw new EspalierError('SIGNATURE_INVALID', `${message.name}: no signature by a key that is trusted here`)
+}
+
+/** Whether this is an envelope that one of the keys has signed. */
+export function isSignedBy(envelope: unknown, keys: readonly KeyObject[]): boolean {
+  if (!isEnvelope(envelope)) return false
   const byId = new Map(keys.map((key) => [keyId(key), key]))
-  for (const { keyid, sig } of envelope.signatures) {
+  return envelope.signatures.some(({ keyid, sig }) => {
     const key = byId.get(keyid)
-    if (key && isSignature(sig, envelope.signed, key)) return envelope.signed
-  }
-  throw new EspalierError('SIGNATURE_INVALID', `${name}: no signature by a key that is trusted here`)
+    return key !== undefined && isSignature(sig, envelope.signed, key)
+  })
 }
 
 function isEnvelope(value: unknown): value is Envelope {

@@ -21,6 +21,7 @@ const patterns = {
   catalogue: 'models/{model}/versions/{version}/catalogue',
   artifact: 'artifacts/{digest}/{block}',
   credential: 'devices/{device}/credential',
+  keys: 'keys',
   servicePresence: 'service/presence',
 } as const
 
@@ -57,6 +58,7 @@ export const deviceSubscribes: readonly TopicName[] = [
   'catalogue',
   'artifact',
   'credential',
+  'keys',
   'servicePresence',
 ]
 

@@ -85,6 +85,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'list, show, register, assign, rotate, revoke and retire devices',
     load: () => import('./devices.js'),
   },
+  keys: {
+    summary: 'show, rotate, back up and restore the keys that devices trust',
+    load: () => import('./keys.js'),
+  },
   verify: { summary: 'say whether a signed document holds', load: () => import('./verify.js') },
   broker: { summary: "export topic permissions to another broker's form", load: () => import('./broker.js') },
 }

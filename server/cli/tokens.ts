@@ -1,7 +1,7 @@
-import { EspalierError } from '@espalier/shared'
 import type { CreatedToken, EnrolmentToken } from '../http/schemas/index.js'
 import { Client, type ServerOptions, serverOptions } from './client.js'
 import { count, type Define, outputOf } from './command.js'
+import { duration } from './duration.js'
 import { show, table } from './output.js'
 
 type Options = ServerOptions & { json?: boolean }
@@ -20,7 +20,12 @@ export const command: Define = (tokens) => {
       .option('--group <group>', 'a group that whoever enrols by it joins')
       .option('--device <id>', 'the one device that may enrol: new, or one whose hardware is replaced')
       .option('--uses <n>', 'how many devices may enrol by it', count, 1)
-      .option('--life <duration>', 'how long it lasts, for example 30m, 12h or 7d', life, life('24h')),
+      .option(
+        '--life <duration>',
+        'how long it lasts, for example 30m, 12h or 7d',
+        duration,
+        duration('24h'),
+      ),
   ).action(async ({ group, device, uses, life: lifeMs, ...options }: Create) => {
     const body = { group, device, uses, lifeMs }
     const token = await new Client(options).send<CreatedToken>('POST', '/v1/enrolment-tokens', body)
@@ -56,12 +61,4 @@ export const command: Define = (tokens) => {
       outputOf(options).result(token, () => `token ${token.id} is revoked; who has enrolled by it stays`)
     },
   )
-}
-
-/** `30m`, `12h` or `7d`, in ms. */
-function life(text: string): number {
-  const [, n, unit] = /^(\d+)([mhd])$/.exec(text) ?? []
-  const factors: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
-  if (n && Number(n) > 0) return Number(n) * factors[unit]
-  throw new EspalierError('OPTION_INVALID', `'${text}' is not a duration; write for example 30m, 12h or 7d`)
 }

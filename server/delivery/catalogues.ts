@@ -1,7 +1,7 @@
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { EspalierError } from '@espalier/shared'
 import { type CatalogueVariant, catalogue } from '@espalier/shared/messages/index.js'
-import { seal } from '@espalier/shared/signing.js'
+import { isSignedBy, seal } from '@espalier/shared/signing.js'
 import { topic } from '@espalier/shared/topics.js'
 import type { Broker } from '../broker/index.js'
 import type { Database } from '../store/index.js'
@@ -42,6 +42,16 @@ interface Row {
 /** How long a signed document holds; it is signed anew when half of that has passed. */
 export const lifetimeMs = 30 * 24 * 3600 * 1000
 
+/** Whether a document is to be signed anew: half its life is over, or the service has another key now. */
+export function isOld(
+  { document, expiresAt }: Pick<Row, 'document' | 'expiresAt'>,
+  key: KeyObject,
+  now: number,
+): boolean {
+  if (expiresAt - now < lifetimeMs / 2) return true
+  return !isSignedBy(JSON.parse(document.toString()), [createPublicKey(key)])
+}
+
 /** The signed catalogue of every model version, retained at the broker. Its sequence rises with every change. */
 export class Catalogues {
   readonly #options: CataloguesOptions
@@ -74,11 +84,11 @@ export class Catalogues {
     })
   }
 
-  /** Publishes everything anew at a broker that may have forgotten it, signing again what is past half its life. */
+  /** Publishes everything anew at a broker that may have forgotten it, signing again what is past half its life or by another key. */
   restore(): Promise<void> {
     return this.#inTurn(async () => {
       for (const row of this.#rows()) {
-        const old = row.expiresAt - this.#now() < lifetimeMs / 2
+        const old = isOld(row, this.#options.key, this.#now())
         await this.#retain(
           old
             ? this.#sign(

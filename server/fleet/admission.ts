@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { EspalierError } from '@espalier/shared'
 import { encode, enrolmentCode, newCredential } from '@espalier/shared/messages/index.js'
-import { publicKeyText, seal } from '@espalier/shared/signing.js'
+import { seal } from '@espalier/shared/signing.js'
 import { topic } from '@espalier/shared/topics.js'
 import type { Broker, Logger } from '../broker/index.js'
 import type { AdmissionPart } from '../http/parts.js'
@@ -24,6 +24,10 @@ export interface AdmissionOptions {
   readonly db: Database
   readonly broker: Broker
   readonly key: KeyObject
+  /** From which new passwords are drawn. */
+  readonly secret: KeyObject
+  /** The public half of the root key, which devices begin with. */
+  readonly rootKey: string
   /** The authority of the broker's certificate, PEM, for devices that do not know it. */
   readonly ca: string | null
   readonly log: Logger
@@ -122,20 +126,20 @@ export class Admission implements AdmissionPart {
   }
 
   rotate(device: string): void {
-    const { devices, key } = this.#o
+    const { devices, secret } = this.#o
     if (devices.get(device).revokedAt !== null)
       throw new EspalierError(
         'DEVICE_RETIRED',
         `the credential of '${device}' was revoked; let it enrol anew: espalier tokens create --device ${device}`,
       )
     const n = devices.rotate(device)
-    devices.setNextPassword(device, passwordOf(key, device, n))
+    devices.setNextPassword(device, passwordOf(secret, device, n))
     this.sendDue(device)
   }
 
   /** Sends a device the password that is due, until it connects with it; then that takes the old one's place. */
   sendDue(device: string): void {
-    const { devices, broker, key, now } = this.#o
+    const { devices, broker, key, secret, now } = this.#o
     const n = devices.due(device)
     if (n === undefined) return
     const issuedAt = now()
@@ -144,7 +148,7 @@ export class Admission implements AdmissionPart {
       {
         type: 'credential',
         ...{ device, n, issuedAt, expiresAt: issuedAt + passwordLifeMs },
-        password: passwordOf(key, device, n),
+        password: passwordOf(secret, device, n),
       },
       key,
     )
@@ -153,8 +157,8 @@ export class Admission implements AdmissionPart {
 
   /** How a device reaches this service, and knows it. */
   #way() {
-    const { broker, key, ca } = this.#o
-    return { broker: broker.url, servicePublicKey: publicKeyText(key), ...(ca && { ca }) }
+    const { broker, rootKey, ca } = this.#o
+    return { broker: broker.url, servicePublicKey: rootKey, ...(ca && { ca }) }
   }
 }
 

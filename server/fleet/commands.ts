@@ -1,6 +1,6 @@
-import type { KeyObject } from 'node:crypto'
-import { type CommandAck, command } from '@espalier/shared/messages/index.js'
-import { seal } from '@espalier/shared/signing.js'
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { type Command, type CommandAck, command } from '@espalier/shared/messages/index.js'
+import { isSignedBy, seal } from '@espalier/shared/signing.js'
 import { topic } from '@espalier/shared/topics.js'
 import type { Broker } from '../broker/index.js'
 import type { DeviceCommand } from '../http/schemas/index.js'
@@ -46,6 +46,21 @@ export class Commands {
       )
       .all(device, this.now())
     for (const row of rows) this.#send(row)
+  }
+
+  /** Signs anew what waits and was signed by another key. */
+  renew(): void {
+    const rows = this.db
+      .prepare<[number], CommandRow>(
+        'SELECT device, n, document FROM commands WHERE ack IS NULL AND expiresAt > ?',
+      )
+      .all(this.now())
+    const update = this.db.prepare('UPDATE commands SET document = ? WHERE device = ? AND n = ?')
+    for (const { device, n, document } of rows) {
+      const envelope = JSON.parse(document.toString()) as { signed: Command }
+      if (!isSignedBy(envelope, [createPublicKey(this.key)]))
+        update.run(seal(command, envelope.signed, this.key), device, n)
+    }
   }
 
   /** @returns whether it was the first acknowledgement. */

@@ -4,12 +4,11 @@ import { createHash, hkdfSync, type KeyObject, randomBytes, timingSafeEqual } fr
 export const newPassword = (): string => randomBytes(32).toString('base64url')
 
 /**
- * The `n`th password that a device is given in place of its first: drawn from the service's key (HKDF, RFC 5869), so that it
+ * The `n`th password that a device is given in place of its first: drawn from the service's secret (HKDF, RFC 5869), so that it
  * can be sent again and again until the device has it, and is kept nowhere but as a hash.
  */
-export function passwordOf(key: KeyObject, device: string, n: number): string {
-  const secret = key.export({ type: 'pkcs8', format: 'der' })
-  const bytes = hkdfSync('sha256', secret, '', `espalier device password\n${device}\n${n}`, 32)
+export function passwordOf(secret: KeyObject, device: string, n: number): string {
+  const bytes = hkdfSync('sha256', secret.export(), '', `espalier device password\n${device}\n${n}`, 32)
   return Buffer.from(bytes).toString('base64url')
 }
 

@@ -3,7 +3,7 @@ import { desired } from '@espalier/shared/messages/index.js'
 import { seal } from '@espalier/shared/signing.js'
 import { topic } from '@espalier/shared/topics.js'
 import type { Broker, Logger } from '../broker/index.js'
-import { type Catalogues, lifetimeMs, type Published } from '../delivery/index.js'
+import { type Catalogues, isOld, lifetimeMs, type Published } from '../delivery/index.js'
 import type { Objective } from '../http/schemas/index.js'
 import type { Database } from '../store/index.js'
 
@@ -87,10 +87,10 @@ export class DesiredDocuments {
     return rows.map(({ device }) => device)
   }
 
-  /** Publishes everything at a broker that may have forgotten it, signing again what is past half its life. */
+  /** Publishes everything at a broker that may have forgotten it, signing again what is past half its life or by another key. */
   restore(): void {
     for (const row of this.db.prepare<[], DesiredRow>('SELECT * FROM desired').all())
-      this.retain(row.expiresAt - this.now() < lifetimeMs / 2 ? this.#again(row) : row)
+      this.retain(isOld(row, this.key, this.now()) ? this.#again(row) : row)
   }
 
   #again({ device, model, version, objective }: DesiredRow): DesiredRow {

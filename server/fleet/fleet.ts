@@ -39,7 +39,12 @@ import { Groups } from './groups.js'
 export interface FleetOptions {
   readonly db: Database
   readonly broker: Broker
+  /** Signs what devices act on. */
   readonly key: KeyObject
+  /** From which new passwords are drawn. */
+  readonly secret: KeyObject
+  /** The public half of the root key, which devices begin with. */
+  readonly rootKey: string
   /** The authority of the broker's certificate, PEM, for devices that do not know it. */
   readonly ca?: string | null
   readonly catalogues: Catalogues
@@ -63,7 +68,7 @@ export class Fleet implements FleetPart {
   readonly #logs: DeviceLogs
 
   constructor(options: FleetOptions) {
-    const { db, broker, key, catalogues, log, now = Date.now } = options
+    const { db, broker, key, secret, rootKey, catalogues, log, now = Date.now } = options
     this.#o = options
     this.#devices = new Devices(db, now)
     this.#groups = new Groups(db)
@@ -71,7 +76,7 @@ export class Fleet implements FleetPart {
     this.#commands = new Commands(db, broker, key, now)
     this.#logs = new DeviceLogs(db)
     this.admission = new Admission({
-      ...{ db, broker, key, ca: options.ca ?? null, log, now },
+      ...{ db, broker, key, secret, rootKey, ca: options.ca ?? null, log, now },
       ...{ devices: this.#devices, groups: this.#groups },
       onAdmitted: (device, groups) => {
         for (const group of groups) this.#follow(group, [device])
@@ -95,6 +100,7 @@ export class Fleet implements FleetPart {
   /** Publishes again what a broker without memory has lost; to be called once it runs, and daily. */
   restore(): void {
     this.#desired.restore()
+    this.#commands.renew()
   }
 
   /** Tells the devices of this model version that they may choose anew. */

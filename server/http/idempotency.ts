@@ -7,7 +7,7 @@ import { seal, unseal } from './seal.js'
 export interface IdempotencyPart {
   readonly db: Database
   /** The service's, under which answers are kept: passwords and enrolment codes are among them. */
-  readonly key: KeyObject
+  readonly secret: KeyObject
 }
 
 interface Row {
@@ -24,7 +24,7 @@ const keptMs = 24 * 60 * 60 * 1000
  * first one's answer, and nothing is done twice (after draft-ietf-httpapi-idempotency-key-header). An upload is
  * compared by its length. Answers are kept sealed. What failed changed nothing and is not kept: the request may be tried again.
  */
-export function idempotency(app: FastifyInstance, { db, key: service }: IdempotencyPart): void {
+export function idempotency(app: FastifyInstance, { db, secret: service }: IdempotencyPart): void {
   db.prepare('DELETE FROM idempotencyKeys WHERE status IS NULL').run() // their requests ended with the last process
   const claim = db.prepare(
     'INSERT INTO idempotencyKeys (key, request, createdAt) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',

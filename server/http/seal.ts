@@ -4,13 +4,11 @@ const ALGORITHM = 'aes-256-gcm'
 const NONCE = 12
 const TAG = 16
 
-/** A key for what is named so, drawn from the service's key (HKDF, RFC 5869). */
+/** A key for what is named so, drawn from the service's secret (HKDF, RFC 5869). */
 const keyFor = (service: KeyObject, name: string): Buffer =>
-  Buffer.from(
-    hkdfSync('sha256', service.export({ type: 'pkcs8', format: 'der' }), '', `espalier seal\n${name}`, 32),
-  )
+  Buffer.from(hkdfSync('sha256', service.export(), '', `espalier seal\n${name}`, 32))
 
-/** The text for keeping: nonce, tag and AES-256-GCM, in base64. Whoever has no service key reads nothing of it. */
+/** The text for keeping: nonce, tag and AES-256-GCM, in base64. Whoever has no service secret reads nothing of it. */
 export function seal(service: KeyObject, name: string, text: string): string {
   const nonce = randomBytes(NONCE)
   const cipher = createCipheriv(ALGORITHM, keyFor(service, name), nonce)

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import * as Type from 'typebox'
 import { EspalierError } from '../errors.js'
 import { defineSigned, isSignature, publicKeyFrom, publicKeyText, signatureOf } from '../signing.js'
-import { At, DeviceId, Failure, Label, Nullable, Rising } from './fields.js'
+import { At, DeviceId, Failure, Label, Nullable, PublicKey, Rising } from './fields.js'
 import { defineMessage } from './message.js'
 
 /** A client that has no device id yet connects by a claim: a name that it draws at random, told from ids by its prefix. */
@@ -10,14 +10,13 @@ export const claimPattern = /^claim-[A-Za-z0-9_-]{22}$/
 /** The user name of whoever enrols; the password is the token. */
 export const ENROL_USER = 'enrol'
 
-const Key = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
 const Secret = Type.String({ pattern: '^[A-Za-z0-9_-]{20,128}$' })
 
 const requested = {
   claim: Type.String({ pattern: claimPattern.source }),
   token: Secret,
-  /** The device's own Ed25519 key: 32 bytes in base64url. */
-  publicKey: Key,
+  /** The device's own. */
+  publicKey: PublicKey,
   /** The id that the device would like; the service makes one up where it says none. */
   id: Type.Optional(DeviceId),
 }
@@ -67,7 +66,7 @@ export const EnrolmentCode = Type.Object({
   token: Secret,
   /** Such as `mqtts://host:8883`. */
   broker: Label,
-  servicePublicKey: Key,
+  servicePublicKey: PublicKey,
   /** PEM of the authority that vouches for the broker, where not everybody knows it. */
   ca: Type.Optional(Type.String({ maxLength: 8 * 1024 })),
 })

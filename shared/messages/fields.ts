@@ -8,6 +8,8 @@ export const DeviceId = Type.String({ pattern: name, maxLength: 63 })
 export const ModelId = Type.String({ pattern: name, maxLength: 63 })
 /** SHA-256 in lowercase hexadecimal. */
 export const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
+/** The public half of an Ed25519 key: its 32 bytes in base64url. */
+export const PublicKey = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
 export const Label = Type.String({ maxLength: 200 })
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 export const Rising = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })

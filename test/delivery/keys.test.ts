@@ -1,22 +1,112 @@
-import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { serviceKey } from '@espalier/server/delivery/index.js'
-import { publicKeyText } from '@espalier/shared/signing.js'
+import {
+  backupOf,
+  keyFiles,
+  keyIn,
+  restoreKeys,
+  rotate,
+  serviceKeys,
+} from '@espalier/server/delivery/index.js'
+import { publicKeyFrom, publicKeyText } from '@espalier/shared/signing.js'
+import { documentKeys, follow, pinned } from '@espalier/shared/trust.js'
 import t from 'tap'
 
-t.test('the key is made once, for its owner only, and read after that', (t) => {
-  const path = join(t.testdir(), 'keys', 'service.pem')
-  const made = serviceKey(path)
-  t.equal(statSync(path).mode & 0o777, 0o600)
-  t.equal(publicKeyText(serviceKey(path)), publicKeyText(made))
+const day = 24 * 3600 * 1000
+const texts = (keys: readonly Parameters<typeof publicKeyText>[0][]) => keys.map(publicKeyText)
+
+t.test('the keys are made once, for their owner only, and read after that', (t) => {
+  const folder = join(t.testdir(), 'data')
+  const made = serviceKeys(folder)
+  const files = keyFiles(folder)
+  for (const file of [files.signing, files.secret]) t.equal(statSync(file).mode & 0o777, 0o600)
+  const again = serviceKeys(folder)
+  t.equal(publicKeyText(again.signing), publicKeyText(made.signing))
+  t.ok(again.secret.equals(made.secret))
+  t.equal(made.rootKey, publicKeyText(made.signing), 'one key is both until it is rotated')
   t.end()
 })
 
-t.test('a damaged key is refused, not replaced', (t) => {
-  const path = join(t.testdir(), 'service.pem')
-  writeFileSync(path, '-----BEGIN PRIVATE KEY-----\nnothing\n')
-  chmodSync(path, 0o600)
-  t.throws(() => serviceKey(path), { code: 'KEY_INVALID' })
-  t.throws(() => serviceKey(path), { code: 'KEY_INVALID' })
+t.test('a damaged or lost key is refused, not replaced', (t) => {
+  const root = t.testdir({ a: {}, b: {} })
+  const [folder, other] = ['a', 'b'].map((name) => join(root, name))
+  const { signing } = keyFiles(folder)
+  writeFileSync(signing, '-----BEGIN PRIVATE KEY-----\nnothing\n')
+  chmodSync(signing, 0o600)
+  t.throws(() => serviceKeys(folder), { code: 'KEY_INVALID' })
+  rmSync(signing)
+  serviceKeys(folder)
+  rmSync(signing)
+  t.throws(() => serviceKeys(folder), { code: 'KEY_INVALID' })
+  serviceKeys(other)
+  writeFileSync(signing, readFileSync(keyFiles(other).signing))
+  t.throws(() => serviceKeys(folder), {
+    code: 'KEY_INVALID',
+    message: /not the key that devices were told of/,
+  })
+  t.end()
+})
+
+t.test(
+  'a device follows every rotation from the key it was given, and the old key holds for the overlap',
+  (t) => {
+    const folder = t.testdir()
+    const first = serviceKeys(folder)
+    const began = Date.now()
+    rotate(folder, { which: 'signing', overlapMs: 30 * day, now: began })
+    rotate(folder, { which: 'root', overlapMs: 0, now: began })
+    rotate(folder, { which: 'signing', overlapMs: day, now: began })
+    const last = serviceKeys(folder)
+    t.not(last.rootKey, first.rootKey)
+    const old = follow(pinned(publicKeyFrom(first.rootKey)), last.roots)
+    t.equal(old.version, 4, 'one that missed them all')
+    t.same(texts(old.root), [last.rootKey])
+    t.equal(documentKeys(old, began + day - 1).length, 3)
+    t.same(texts(documentKeys(old, began + day)), [publicKeyText(last.signing)])
+    const young = follow(pinned(publicKeyFrom(last.rootKey)), last.roots)
+    t.equal(young.version, 4, 'one that came in with the new root key')
+    const stolen = rotate(folder, { which: 'signing', overlapMs: 0, now: began })
+    t.equal(stolen.documents.length, 1, 'without an overlap the old one holds no more')
+    t.end()
+  },
+)
+
+t.test('a power cut in the middle of a rotation leaves the keys before it or after it', (t) => {
+  const folder = t.testdir()
+  serviceKeys(folder)
+  const files = keyFiles(folder)
+  const before = { signing: readFileSync(files.signing), roots: readFileSync(files.roots) }
+  rotate(folder, { which: 'signing', overlapMs: day, now: Date.now() })
+  const after = { signing: readFileSync(files.signing), roots: readFileSync(files.roots) }
+  writeFileSync(files.signing, before.signing)
+  writeFileSync(files.nextSigning, after.signing)
+  t.equal(publicKeyText(serviceKeys(folder).signing), publicKeyText(keyIn(files.signing)), 'it is finished')
+  t.same(readFileSync(files.signing), after.signing)
+  t.notOk(existsSync(files.nextSigning))
+  writeFileSync(files.signing, before.signing)
+  writeFileSync(files.nextSigning, after.signing)
+  writeFileSync(files.roots, before.roots)
+  serviceKeys(folder)
+  t.same(readFileSync(files.signing), before.signing, 'or it never was')
+  t.end()
+})
+
+t.test('a backup brings the keys back, and only under its passphrase', (t) => {
+  const folder = t.testdir({ a: {}, b: {}, c: {} })
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => join(folder, name))
+  serviceKeys(a)
+  rotate(a, { which: 'signing', overlapMs: day, now: Date.now() })
+  const kept = backupOf(a, 'correct horse battery')
+  t.notMatch(kept, /PRIVATE/)
+  t.throws(() => restoreKeys(b, kept), { code: 'KEY_INVALID', message: /passphrase/ })
+  t.throws(() => restoreKeys(b, kept, 'another one here'), { code: 'KEY_INVALID' })
+  restoreKeys(b, kept, 'correct horse battery')
+  const [here, there] = [serviceKeys(a), serviceKeys(b)]
+  t.same([publicKeyText(there.signing), there.rootKey], [publicKeyText(here.signing), here.rootKey])
+  t.ok(there.secret.equals(here.secret))
+  rotate(a, { which: 'signing', overlapMs: day, now: Date.now() })
+  t.throws(() => restoreKeys(a, kept, 'correct horse battery'), { code: 'KEY_INVALID', message: /older/ })
+  restoreKeys(c, backupOf(a))
+  t.equal(serviceKeys(c).rootKey, serviceKeys(a).rootKey)
   t.end()
 })

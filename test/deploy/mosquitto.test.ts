@@ -32,6 +32,7 @@ names.push(
   'catalogue',
   'artifact',
   'credential',
+  'keys',
   'servicePresence',
   'wish',
   'logs',

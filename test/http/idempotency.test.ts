@@ -29,7 +29,7 @@ t.test('secrets are answered again to a repeated request, and lie nowhere in the
   await service.start()
   t.same(await device(), first, 'also by the service started anew')
   await service.kill()
-  rmSync(join(folder, 'service.key'))
+  rmSync(join(folder, 'service.secret'))
   await service.start()
   t.match(await device(), {
     status: 422,

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHash, createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EmbeddedBroker } from '@espalier/server/broker/index.js'
@@ -14,9 +14,11 @@ import { Fleet } from '@espalier/server/fleet/index.js'
 import { type Database, openDatabase } from '@espalier/server/store/index.js'
 import { ReportIntake, ReportStore, Telemetry } from '@espalier/server/telemetry/index.js'
 import type { Report } from '@espalier/shared/messages/index.js'
+import { publicKeyText } from '@espalier/shared/signing.js'
 import { connectDevice, Log, type TestDevice } from './mqtt.js'
 
 export const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+const secret = createSecretKey(randomBytes(32))
 
 interface Settings {
   /** A database to go on with. */
@@ -76,7 +78,8 @@ export async function centre(
   const reports = new ReportStore(db, events, now)
   new ReportIntake(broker, reports)
   const fleet = new Fleet({
-    ...{ db, broker, key: privateKey, catalogues, events, log, now },
+    ...{ db, broker, key: privateKey, secret, catalogues, events, log, now },
+    rootKey: publicKeyText(publicKey),
     latestReport: (device, variant) => reports.latest(device, variant),
     nameOf: (digest) => offers.find((offer) => offer.digest === digest)?.name ?? null,
   })

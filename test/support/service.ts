@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { ArtifactStore, Datasets, Models, Variants } from '@espalier/server/catalog/index.js'
 import { Compilations } from '@espalier/server/compilations/index.js'
-import { serviceKey } from '@espalier/server/delivery/index.js'
+import { serviceKeys } from '@espalier/server/delivery/index.js'
 import { Events } from '@espalier/server/events.js'
 import { buildApp, type Parts } from '@espalier/server/http/app.js'
 import type { AdmissionPart, FleetPart, TelemetryPart } from '@espalier/server/http/parts.js'
@@ -69,7 +69,7 @@ export async function listen(folder: string, options: Options = {}) {
   })
   const parts: Parts = {
     ...{ db, models, datasets, variants, compilations, artifacts, events, boards },
-    key: serviceKey(join(folder, 'service.key')),
+    secret: serviceKeys(folder).secret,
     ...{ fleet: emptyFleet, admission: emptyAdmission, telemetry: emptyTelemetry, metrics: metricsOf(db) },
     heartbeatMs: options.heartbeatMs ?? 15_000,
     ready: () => void db.prepare('SELECT 1').get(),

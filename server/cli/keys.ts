@@ -1,0 +1,184 @@
+import { createPublicKey } from 'node:crypto'
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { EspalierError } from '@espalier/shared'
+import type { Root } from '@espalier/shared/messages/index.js'
+import { keyId, publicKeyFrom, publicKeyText } from '@espalier/shared/signing.js'
+import {
+  backupOf,
+  chainIn,
+  keyFiles,
+  keyIn,
+  newestRoot,
+  restoreKeys,
+  rootKeyOf,
+  rotate,
+  writeSecret,
+} from '../delivery/index.js'
+import { lockFolder } from '../store/index.js'
+import { type Define, outputOf } from './command.js'
+import { duration } from './duration.js'
+import { facts, show } from './output.js'
+
+interface Options {
+  readonly data: string
+  readonly passphraseFile?: string
+  readonly json?: boolean
+}
+
+export const command: Define = (keys) => {
+  const define = (name: string, what: string) =>
+    keys
+      .command(name)
+      .description(what)
+      .option('--data <dir>', 'the data folder', process.env.ESPALIER_DATA ?? '.espalier')
+
+  define('show', 'say which keys devices trust, and where the private ones are').action(
+    (options: Options) => {
+      const root = newestRoot(chainIn(keyFiles(options.data).roots))
+      outputOf(options).result(told(options.data, root), () => about(options.data, root))
+    },
+  )
+
+  define(
+    'rotate',
+    'give the service another signing key, which devices learn from the root key; it must not run',
+  )
+    .option('--root', 'another root key instead')
+    .option(
+      '--overlap <duration>',
+      'how long the old signing key still holds; 0 where it was stolen',
+      duration,
+      duration('30d'),
+    )
+    .option(
+      '--root-key <file>',
+      'the backup or PEM file with the root key, where it is not in the data folder',
+    )
+    .option('--passphrase-file <file>', 'what the backup was written under')
+    .action((options: Options & { root?: boolean; overlap: number; rootKey?: string }) => {
+      const rootKey = rootKeyFrom(options)
+      const root = alone(options.data, () =>
+        rotate(options.data, {
+          which: options.root ? 'root' : 'signing',
+          overlapMs: options.overlap,
+          rootKey,
+          now: Date.now(),
+        }),
+      )
+      outputOf(options).result(told(options.data, root), () => about(options.data, root))
+    })
+
+  define('backup', 'write all keys to a file that is kept elsewhere')
+    .requiredOption('-o, --output <file>', 'where to')
+    .option('--passphrase-file <file>', 'a file whose first line the backup is sealed under')
+    .option(
+      '--root-key <file>',
+      'the backup or PEM file with the root key, where it is not in the data folder',
+    )
+    .option('--offline', 'take the root key out of the data folder afterwards')
+    .action((options: Options & { output: string; offline?: boolean; rootKey?: string }) => {
+      const files = keyFiles(options.data)
+      if (options.offline && !existsSync(files.root))
+        throw new EspalierError(
+          'KEY_INVALID',
+          'one key is both root and signing, and the service needs it; make them two first: espalier keys rotate',
+        )
+      const text = backupOf(options.data, passphrase(options), rootKeyFrom(options))
+      reserve(options.output)
+      writeSecret(options.output, text)
+      if (options.offline) rmSync(files.root)
+      outputOf(options).result({ backup: options.output, offline: options.offline ?? false }, () =>
+        [
+          `the keys are in ${options.output}; keep it where this machine's thief does not look`,
+          ...(options.offline
+            ? ['the root key is there alone now; keys rotate asks for it: --root-key']
+            : []),
+        ].join('\n'),
+      )
+    })
+
+  define('restore <file>', 'put the keys of a backup in place; the service must not run')
+    .option('--passphrase-file <file>', 'what the backup was written under')
+    .action((file: string, options: Options) => {
+      const text = read(file)
+      alone(options.data, () => restoreKeys(options.data, text, passphrase(options)))
+      const root = newestRoot(chainIn(keyFiles(options.data).roots))
+      outputOf(options).result(told(options.data, root), () => about(options.data, root))
+    })
+}
+
+/** Does what must not happen beside a running service. @throws STATE_LOCKED */
+function alone<T>(data: string, work: () => T): T {
+  const release = lockFolder(data)
+  try {
+    return work()
+  } finally {
+    release()
+  }
+}
+
+function told(data: string, root: Root) {
+  const files = keyFiles(data)
+  const here = [files.root, files.signing]
+    .filter(existsSync)
+    .map((file) => publicKeyText(createPublicKey(keyIn(file))))
+  const id = (key: string) => keyId(publicKeyFrom(key))
+  return {
+    version: root.version,
+    issuedAt: root.issuedAt,
+    root: root.root.map((key) => ({ key, keyid: id(key), here: here.includes(key) })),
+    documents: root.documents.map(({ key, until }) => ({
+      key,
+      keyid: id(key),
+      until,
+      here: here.includes(key),
+    })),
+  }
+}
+
+function about(data: string, root: Root): string {
+  const said = told(data, root)
+  const where = (here: boolean) => (here ? 'here' : 'elsewhere')
+  return facts({
+    'Root version': String(said.version),
+    Since: show.time(said.issuedAt),
+    'Root key': said.root.map(({ keyid, here }) => `${keyid.slice(0, 16)}, ${where(here)}`).join('; '),
+    'Signed by': said.documents
+      .map(({ keyid, until }) => keyid.slice(0, 16) + (until === null ? '' : ` until ${show.time(until)}`))
+      .join('; '),
+  })
+}
+
+function passphrase({ passphraseFile }: Options): string | undefined {
+  if (passphraseFile === undefined) return undefined
+  const [line] = read(passphraseFile).split('\n')
+  if (line.length >= 12) return line
+  throw new EspalierError(
+    'OPTION_INVALID',
+    `the first line of ${passphraseFile} is shorter than 12 characters`,
+  )
+}
+
+const rootKeyFrom = (options: Options & { rootKey?: string }) =>
+  options.rootKey === undefined ? undefined : rootKeyOf(read(options.rootKey), passphrase(options))
+
+/** @throws WRITE_FAILED for a file that exists or cannot be made */
+function reserve(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch (cause) {
+    throw new EspalierError(
+      'WRITE_FAILED',
+      `'${file}' exists or cannot be written; name another with --output`,
+      { cause },
+    )
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new EspalierError('FILE_NOT_FOUND', `'${file}' cannot be read`, { cause })
+  }
+}
