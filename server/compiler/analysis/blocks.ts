@@ -30,23 +30,22 @@ export const edgesOf = (units: Iterable<Unit>): Edge[] => [...units].filter(isBl
  *   of them (or from a term of one that is a sum itself, as parallel branches do): a shortcut that projects is none;
  * - constants can make it zero, by what its operators say of zeros (`ops/zeros`), that nothing else depends on. So if
  *   something else reads a value inside it, only what follows that value goes, and if its end is read there is no block.
- * Blocks may nest. Ids are below zero, so that they are no atoms.
+ * Blocks may nest. Ids are below zero, so that they are no atoms. Each sum is looked at as far back as its branch reaches,
+ * so that a deep network takes as long as its blocks are large together.
  */
 export function blocksOf(graph: Graph, shapes: Shapes): Block[] {
   const blocks: Block[] = []
-  const needed = nodesNeeded(graph)
-  const varies = dependents(graph)
+  const lifetimes = new Lifetimes(graph)
+  const back = new WayBack(graph, shapes)
   const weights = weightsOf(graph)
   for (const sum of graph.nodes) {
-    if (!needed.has(sum)) continue
+    if (!lifetimes.needed.has(sum)) continue
     for (const input of droppable(sum)) {
       const [value] = sum.outputs
-      const passing = identities(graph, shapes, sum, input).filter((x) => varies.has(x))
-      const from = parting(graph, sum.inputs[input], new Set(passing))
+      const from = back.parting(sum, input)
       if (from === undefined) continue
       const edge = { value, input }
-      const left = nodesNeeded(graph, [edge])
-      const dying = new Set(graph.nodes.filter((n) => needed.has(n) && !left.has(n) && n.op !== 'Constant'))
+      const dying = lifetimes.without(sum, input).filter((n) => n.op !== 'Constant')
       const zeroed = zeroing(graph, sum.inputs[input], dying, weights)
       if (!zeroed) continue
       blocks.push({
@@ -54,12 +53,50 @@ export function blocksOf(graph: Graph, shapes: Shapes): Block[] {
         label: sum.name || value,
         edge,
         from,
-        nodes: [...dying],
+        nodes: dying,
         slices: [...zeroed].map((tensor) => allOf(graph, tensor)),
       })
     }
   }
   return blocks
+}
+
+/** Who needs which node: counts of uses, so that what goes with an edge is found by following what falls to none. */
+class Lifetimes {
+  readonly needed: ReadonlySet<Node>
+  readonly #graph: Graph
+  readonly #position: ReadonlyMap<Node, number>
+  readonly #uses = new Map<Node, number>()
+
+  constructor(graph: Graph) {
+    this.#graph = graph
+    this.needed = nodesNeeded(graph)
+    this.#position = new Map(graph.nodes.map((n, i) => [n, i]))
+    const use = (value: string) => {
+      const n = graph.producer(value)
+      if (n) this.#uses.set(n, (this.#uses.get(n) ?? 0) + 1)
+    }
+    for (const { name } of graph.outputs) use(name)
+    for (const n of this.needed) reads(n).forEach(use)
+  }
+
+  /** The nodes that nothing needs once `sum` leaves out an input, in graph order. */
+  without(sum: Node, input: number): Node[] {
+    const left = new Map<Node, number>()
+    const gone: Node[] = []
+    const open = [sum.inputs[input]]
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
+      const n = this.#graph.producer(value)
+      if (!n) continue
+      const uses = (left.get(n) ?? this.#uses.get(n) ?? 0) - 1
+      left.set(n, uses)
+      if (uses > 0) continue
+      gone.push(n)
+      open.push(...reads(n))
+    }
+    const at = (n: Node) => this.#position.get(n) ?? 0
+    return gone.sort((a, b) => at(a) - at(b))
+  }
 }
 
 function droppable(sum: Node): readonly number[] {
@@ -75,40 +112,92 @@ function terms(sum: Node): readonly string[] {
   )
 }
 
-/** Whatever is computed from the network's inputs. */
-function dependents(graph: Graph): Set<string> {
-  const found = new Set(graph.inputs.map((v) => v.name))
-  for (const n of graph.nodes) if (reads(n).some((i) => found.has(i))) for (const o of n.outputs) found.add(o)
+/** Values that are computed from the network's inputs, by the place of the node that makes them; an input's is -1. */
+function dependents(graph: Graph): Map<string, number> {
+  const found = new Map(graph.inputs.map((v) => [v.name, -1]))
+  graph.nodes.forEach((n, i) => {
+    if (reads(n).some((name) => found.has(name))) for (const o of n.outputs) found.set(o, i)
+  })
   return found
 }
 
-/** What a sum passes on without one of its inputs: operands of its shape, and the terms of those that are sums. */
-function identities(graph: Graph, { dims }: Shapes, sum: Node, without: number): string[] {
-  const alike = (name: string) => `${dims.get(name)}` === `${dims.get(sum.outputs[0])}`
-  const found = new Set<string>()
-  const open = sum.inputs.filter((name, i) => i !== without && alike(name))
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (found.has(value)) continue
-    found.add(value)
-    const n = graph.producer(value)
-    if (n) open.push(...terms(n).filter(alike))
+/** Where branches part from the paths that pass them by. */
+class WayBack {
+  readonly #graph: Graph
+  readonly #dims: Shapes['dims']
+  readonly #places: ReadonlyMap<string, number>
+
+  constructor(graph: Graph, { dims }: Shapes) {
+    this.#graph = graph
+    this.#dims = dims
+    this.#places = dependents(graph)
   }
-  return [...found]
+
+  /**
+   * The last value on which a branch into a sum depends, and that the sum passes on without it: an operand of its shape,
+   * or a term of one that is a sum itself. A shape is no value. Undefined if there is none.
+   */
+  parting(sum: Node, input: number): string | undefined {
+    const dims = (name: string) => `${this.#dims.get(name)}`
+    const alike = (name: string) => dims(name) === dims(sum.outputs[0])
+    const passing = new Frontier(this.#places)
+    const branch = new Frontier(this.#places)
+    passing.add(sum.inputs.filter((name, i) => i !== input && alike(name)))
+    branch.add([sum.inputs[input]])
+    while (!branch.isEmpty && (!passing.isEmpty || branch.place >= passing.least)) {
+      if (passing.place >= branch.place) {
+        const n = this.#graph.producer(passing.take())
+        if (n) passing.add(terms(n).filter(alike))
+        continue
+      }
+      const value = branch.take()
+      if (passing.seen.has(value)) return value
+      const n = this.#graph.producer(value)
+      if (n && n.op !== 'Shape' && n.op !== 'Size') branch.add(reads(n))
+    }
+    return undefined
+  }
 }
 
-/** The first of these values that is met on the way back from the end of a branch. A shape is no value. */
-function parting(graph: Graph, branch: string, passing: ReadonlySet<string>): string | undefined {
-  if (passing.size === 0) return undefined
-  const seen = new Set<string>()
-  const open = [branch]
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (seen.has(value)) continue
-    seen.add(value)
-    if (passing.has(value)) return value
-    const n = graph.producer(value)
-    if (n && n.op !== 'Shape' && n.op !== 'Size') open.push(...reads(n))
+/** A search back from some values, last ones first. */
+class Frontier {
+  readonly seen = new Set<string>()
+  /** The first place that was seen, infinite if none was. */
+  least = Number.POSITIVE_INFINITY
+  #open: string[] = []
+  readonly #places: ReadonlyMap<string, number>
+
+  constructor(places: ReadonlyMap<string, number>) {
+    this.#places = places
   }
-  return undefined
+
+  /** The place of the next; below all others if there is none. */
+  get place(): number {
+    return this.isEmpty ? Number.NEGATIVE_INFINITY : this.#at(this.#open[this.#open.length - 1])
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.length === 0
+  }
+
+  take(): string {
+    return this.#open.pop() ?? ''
+  }
+
+  /** Values that depend on no input are left out. */
+  add(values: readonly string[]): void {
+    for (const value of values) {
+      if (this.seen.has(value) || !this.#places.has(value)) continue
+      this.seen.add(value)
+      this.least = Math.min(this.least, this.#at(value))
+      this.#open.push(value)
+    }
+    this.#open.sort((a, b) => this.#at(a) - this.#at(b))
+  }
+
+  #at(value: string): number {
+    return this.#places.get(value) ?? -1
+  }
 }
 
 /**
@@ -118,7 +207,7 @@ function parting(graph: Graph, branch: string, passing: ReadonlySet<string>): st
 function zeroing(
   graph: Graph,
   value: string,
-  dying: ReadonlySet<Node>,
+  dying: readonly Node[],
   weights: ReadonlySet<string>,
 ): ReadonlySet<string> | undefined {
   const isOwn = (name: string) =>

@@ -1,7 +1,7 @@
 export { arenaBytes } from './arena.js'
 export type { Reason } from './atoms.js'
 export { placementsOf } from './blocked.js'
-export { type Block, edgesOf, isBlock } from './blocks.js'
+export { type Block, blocksOf, edgesOf, isBlock } from './blocks.js'
 export { type Cost, costOf } from './cost.js'
 export { type Coupling, couple, type Group, type Slice, type Unit, type Whole } from './coupling.js'
 export { type Explanation, explain, type GroupExplained, type Undescribed } from './explain.js'
