@@ -11,9 +11,13 @@ const shapes: Readonly<Record<Step['step'], string>> = {
   pruned: 'pruned',
   statistics: 'statistics',
   repair: 'repair',
+  'answers after repair': "two epochs towards the dense network's answers after repair",
   'fine-tuning': 'ten epochs',
   'fine-tuning after repair': 'ten epochs after repair',
 }
+
+/** Steps that the line does not go through. */
+const aside: readonly Step['step'][] = ['fine-tuning', 'fine-tuning after repair']
 
 /** Top-1 over CPU seconds after pruning, seconds on a logarithmic axis: a line a network, its dense top-1 dashed. */
 export function drawing(curves: readonly Curve[]): string {
@@ -39,11 +43,11 @@ export function drawing(curves: readonly Curve[]): string {
     lines.push(
       `<path d="M${LEFT} ${y(curve.dense)}H${WIDTH - RIGHT}" stroke="${colour}" stroke-dasharray="2 5"/>`,
     )
-    const main = curve.steps.filter((s) => s.step !== 'fine-tuning')
+    const main = curve.steps.filter((s) => !aside.includes(s.step))
     const points = main.map((s) => `${x(spent(curve, s)).toFixed(1)} ${y(s.top1).toFixed(1)}`)
     lines.push(`<path d="M${points.join('L')}" fill="none" stroke="${colour}" stroke-width="2"/>`)
     for (const s of curve.steps) {
-      const open = s.step === 'fine-tuning' ? 'white' : colour
+      const open = aside.includes(s.step) ? 'white' : colour
       const [cx, cy] = [x(spent(curve, s)), y(s.top1)]
       const title = `${curve.network}, ${shapes[s.step]}: ${(100 * s.top1).toFixed(2)} % after ${spent(curve, s).toFixed(1)} s`
       lines.push(
@@ -54,9 +58,10 @@ export function drawing(curves: readonly Curve[]): string {
     lines.push(text([WIDTH - RIGHT + 12, TOP + 20 + 22 * i], last, `fill="${colour}"`))
   }
   const legend = [
-    'points: pruned, statistics,',
-    'repair, fine-tuned after it;',
-    'open: fine-tuned without repair',
+    'line: pruned, statistics,',
+    'repair, two epochs towards',
+    'the dense answers, no labels;',
+    'open: ten epochs with labels',
   ]
   for (const [i, words] of legend.entries()) lines.push(text([WIDTH - RIGHT + 12, TOP + 110 + 16 * i], words))
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>${lines.join('')}</svg>\n`
@@ -64,12 +69,14 @@ export function drawing(curves: readonly Curve[]): string {
 
 /** CPU seconds from pruning to the end of a step, with those that it builds upon. */
 function spent({ steps }: Curve, { step }: Step): number {
-  const order: Step['step'][] =
-    step === 'fine-tuning'
-      ? ['statistics', 'fine-tuning']
-      : (['statistics', 'repair', 'fine-tuning after repair'].slice(
-          0,
-          { pruned: 0, statistics: 1, repair: 2, 'fine-tuning after repair': 3 }[step],
-        ) as Step['step'][])
+  const before: Readonly<Record<Step['step'], readonly Step['step'][]>> = {
+    pruned: [],
+    statistics: [],
+    repair: ['statistics'],
+    'answers after repair': ['statistics', 'repair'],
+    'fine-tuning': ['statistics'],
+    'fine-tuning after repair': ['statistics', 'repair'],
+  }
+  const order = [...before[step], step]
   return order.reduce((sum, s) => sum + (steps.find((one) => one.step === s)?.cpuSeconds ?? 0), 0)
 }
