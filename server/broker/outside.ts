@@ -28,6 +28,7 @@ export class OutsideBroker implements Broker {
   readonly #intake: Intake
   readonly #epoch: number
   #client: MqttClient | undefined
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: OutsideOptions) {
     this.#options = options
@@ -98,13 +99,18 @@ export class OutsideBroker implements Broker {
     await this.#publishBlock(topic('artifact', { digest, block: index }), header, payload)
   }
 
-  async #publishBlock(to: string, header: Buffer, payload: Uint8Array): Promise<boolean> {
-    const client = this.#client
-    if (!client?.connected) return false
-    const written = client.publishAsync(to, Buffer.concat([header, payload]), { qos: 0 })
-    if (client.stream.writableLength > maxWaitingBytes) await written
-    else written.catch((err) => this.#options.log.warn({ to, err }, 'a block could not be sent'))
-    return true
+  /** In turn: were all to wait for the same moment, all would add a block at that moment. */
+  #publishBlock(to: string, header: Buffer, payload: Uint8Array): Promise<boolean> {
+    const done = this.#turn.then(async () => {
+      const client = this.#client
+      if (!client?.connected) return false
+      const written = client.publishAsync(to, Buffer.concat([header, payload]), { qos: 0 })
+      if (client.stream.writableLength > maxWaitingBytes) await written
+      else written.catch((err) => this.#options.log.warn({ to, err }, 'a block could not be sent'))
+      return true
+    })
+    this.#turn = done.catch(() => undefined)
+    return done
   }
 
   disconnect(): void {
