@@ -108,6 +108,7 @@ t.test('a catalogue or desired that is damaged, foreign, misbound or old changes
     ],
     ['a key nobody trusts', 'SIGNATURE_INVALID', () => service.offer([best], { key: other.keys.privateKey })],
     ['an older catalogue', 'DOCUMENT_REPLAYED', () => service.offer([best], { sequence: 1 })],
+    ['an expired catalogue', 'DOCUMENT_EXPIRED', () => service.offer([best], { expiresAt: Date.now() - 1 })],
     ['no JSON', 'MESSAGE_INVALID', () => service.offer([best], { bend: (b) => b.subarray(0, b.length / 2) })],
     ['another device’s desired', 'DOCUMENT_MISBOUND', () => service.desire('dev-2', {}, { to: 'dev-1' })],
     ['an expired desired', 'DOCUMENT_EXPIRED', () => service.desire('dev-1', { expiresAt: Date.now() - 1 })],
@@ -125,6 +126,35 @@ t.test('a catalogue or desired that is damaged, foreign, misbound or old changes
   }
   t.equal(served(service, best), 0)
 })
+
+t.test(
+  'an artifact that declares ten gigabytes, or more blocks than bytes, takes neither disk nor memory',
+  async (t) => {
+    const { service, agent } = await setUp(t)
+    agent.start()
+    await service.until(runs(good))
+    const giant = (name: string, bytes: number, blocks: number): TestModel => ({
+      bytes: Buffer.alloc(0),
+      variant: {
+        ...good.variant,
+        ...{ name, bytes, blockBytes: 128 * 1024, digest: 'ab'.repeat(32), top1: { value: 1, n: 10_000 } },
+        blocks: Array(blocks).fill('cd'.repeat(32)),
+      },
+    })
+    await service.offer([good, giant('giant', 10e9, 65_536)])
+    const refused = await service.until(says('MESSAGE_INVALID'))
+    t.match(refused.error?.message, /65536 block hashes do not make 10000000000 bytes/)
+    t.equal(refused.active?.variant, good.variant.digest)
+    await t.rejects(
+      service.offer([giant('more', 10e9, Math.ceil(10e9 / (128 * 1024)))]),
+      { code: 'MESSAGE_INVALID' },
+      'a list of so many blocks is none at all',
+    )
+    const [, resident] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8')) ?? []
+    t.ok(Number(resident) * 1024 < 200e6, `${resident} kB`)
+    t.notOk(existsSync(join(agent.state, 'artifacts', `${'ab'.repeat(32)}.part`)), 'no file was begun')
+  },
+)
 
 t.test('what was accepted is remembered through a restart: a replayed desired is refused', async (t) => {
   const { service, agent } = await setUp(t)

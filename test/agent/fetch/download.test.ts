@@ -75,6 +75,31 @@ t.test('a damaged block is refused, told, and fetched again', async (t) => {
   t.ok(readFileSync(partial.path).equals(file))
 })
 
+t.test('blocks that are not in the signed list, or in another place, are not taken', async (t) => {
+  const { d, partial } = download(() => null)
+  const running = d.run(patient())
+  const send = (index: number, payload: Buffer) =>
+    d.take({ kind: 'block', digestPrefix: digest.slice(0, 12), index, payload })
+  const stranger = Buffer.alloc(blockBytes, 7)
+  const before = partial.missing
+  for (const [index, payload] of [
+    [list.hashes.length, stranger],
+    [2 ** 32 - 1, blockOf(0)],
+    [3, stranger],
+    [3, blockOf(4)],
+    [3, Buffer.concat([blockOf(3), blockOf(3)])],
+  ] as const)
+    send(index, payload)
+  t.equal(partial.missing, before)
+  d.take({ kind: 'block', digestPrefix: '0'.repeat(12), index: 3, payload: blockOf(3) })
+  t.equal(partial.missing, before, 'nor of another artifact')
+  send(3, blockOf(3))
+  t.equal(partial.missing, before - 1)
+  for (let n = 0; n < 100; n++) send(5, stranger)
+  await t.rejects(running, { code: 'BLOCK_INVALID' }, 'who sends nothing else is given up')
+  t.equal(readFileSync(partial.path).length, file.length, 'and nothing is written beyond')
+})
+
 t.test('a service that only sends damage is given up', async (t) => {
   const { d } = download((i) => (i === 7 ? Buffer.alloc(blockBytes) : blockOf(i)))
   await t.rejects(d.run(patient()), { code: 'BLOCK_INVALID' })

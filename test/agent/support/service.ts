@@ -117,6 +117,7 @@ export class TestService {
       sequence = ++this.sequence,
       key = this.keys.privateKey,
       bend = (b: Buffer) => b,
+      expiresAt = Date.now() + day,
     } = {},
   ): Promise<Buffer> {
     for (const { bytes, variant } of models) {
@@ -131,7 +132,7 @@ export class TestService {
       version,
       sequence,
       issuedAt: now,
-      expiresAt: now + day,
+      expiresAt,
       variants,
     }
     const bytes = bend(seal(catalogue, content, key))
