@@ -4,6 +4,7 @@ import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import { freshWeights, type TrainOptions } from '@espalier/server/compiler/train/index.js'
 import { lenet5 } from '../zoo/lenet5.js'
 import { lenet300 } from '../zoo/lenet300.js'
+import { overSeeds } from './parts/means.js'
 import { Resumable, TimeIsUp } from './parts/resumable.js'
 import { digitsNetwork } from './parts/subjects.js'
 
@@ -63,32 +64,9 @@ export default async function lenets(options: Readonly<Record<string, string>>):
   const record = {
     command: `npm run bench -- lenets --networks ${asked} --seeds ${seeds.length} --epochs ${epochs} --retrain ${retrain} --batch ${batch} --scope ${scope}`,
     caps: `${epochs} epochs dense, ${retrain} of retraining`,
-    ...{ complete, scope, aims, rows, means: meansOf(rows) },
+    ...{ complete, scope, aims, rows, means: overSeeds(rows) },
   }
   if (rows.length > 0)
     await writeFile('test/bench/results/lenets.json', `${JSON.stringify(record, null, 2)}\n`)
   return record
-}
-
-interface Row {
-  readonly network: string
-  readonly sparsity: number
-  readonly top1: number
-}
-
-/** Mean, least and most over seeds. */
-function meansOf(rows: readonly Row[]) {
-  const groups = new Map<string, Row[]>()
-  for (const r of rows) {
-    const key = `${r.network} ${r.sparsity}`
-    groups.set(key, [...(groups.get(key) ?? []), r])
-  }
-  return [...groups.values()].map((of) => {
-    const top1 = of.map((r) => r.top1)
-    return {
-      ...{ network: of[0].network, sparsity: of[0].sparsity, seeds: of.length },
-      mean: top1.reduce((a, b) => a + b, 0) / top1.length,
-      ...{ least: Math.min(...top1), most: Math.max(...top1) },
-    }
-  })
 }
