@@ -16,6 +16,7 @@ t.test('a block is read back from its frame', (t) => {
   const block = parseBlock(Buffer.concat([blockHeader('block', digest, 7, payload.length), payload]))
   t.match(block, { kind: 'block', digestPrefix: 'abababababab', index: 7 })
   t.same(Buffer.from(block.payload), payload)
+  t.match(parseBlock(blockHeader('alone', digest, 0, 0)), { kind: 'alone', payload: { length: 0 } })
   t.end()
 })
 
@@ -31,7 +32,8 @@ t.test('a frame that is cut, padded, of another version or kind is refused', (t)
     frame.subarray(0, 19),
     Buffer.concat([frame, frame]),
     changed(0, 9),
-    changed(1, 3),
+    changed(1, 0),
+    changed(1, 4),
   ])
     t.throws(() => parseBlock(bytes), { code: 'BLOCK_INVALID' })
   t.end()
