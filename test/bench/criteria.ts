@@ -7,6 +7,7 @@ import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import { criteria, fisher, obd, reconstruction, taylor } from '@espalier/server/compiler/saliency/index.js'
 import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
 import { refreshStatistics } from '@espalier/server/compiler/train/index.js'
+import { criteriaPlot } from './parts/criteria-plot.js'
 import { Resumable, TimeIsUp } from './parts/resumable.js'
 import { cifarNetworks } from './parts/subjects.js'
 
@@ -25,6 +26,17 @@ const ranks: Readonly<Record<string, Rank>> = {
   random: (coupling) => criteria.random(coupling, { seed: 1 }),
 }
 
+/** Top-1 after pruning alone, after statistics were set anew, and after the passes. */
+export interface CriterionRow {
+  readonly criterion: string
+  /** Share of the MACs. */
+  readonly removed: number
+  readonly macs?: number
+  readonly before: number
+  readonly statistics: number
+  readonly after: number
+}
+
 /** All residual branches stay. `statistics`: with those of normalisations set anew, which is what training begins with. */
 export default async function criteriaBench(options: Readonly<Record<string, string>>): Promise<object> {
   const network = cifarNetworks.resnet20
@@ -41,7 +53,7 @@ export default async function criteriaBench(options: Readonly<Record<string, str
   const subject = await prunable(dense)
   const whole = costWithout(subject.coupling, [])
   const top1 = async (graph: Parameters<typeof evaluate>[0]) => (await evaluate(graph, test)).top1 ?? 0
-  const rows = []
+  const rows: CriterionRow[] = []
   let complete = true
   try {
     const denseTop1 = await work.figure('dense', () => top1(dense))
@@ -87,7 +99,11 @@ export default async function criteriaBench(options: Readonly<Record<string, str
     caps: `${epochs} epochs on ${images} images, judged on ${tested}`,
     ...{ complete, rows },
   }
-  if (rows.length > 0)
-    await writeFile('test/bench/results/criteria.json', `${JSON.stringify(record, null, 2)}\n`)
+  if (rows.length > 0) {
+    const write = (name: string, text: string) => writeFile(`test/bench/results/${name}`, text)
+    await write('criteria.json', `${JSON.stringify(record, null, 2)}\n`)
+    await write('criteria.svg', criteriaPlot(rows, 'after', `Top-1 after ${epochs} epochs`))
+    await write('criteria-untrained.svg', criteriaPlot(rows, 'statistics', 'Top-1 with statistics set anew'))
+  }
   return record
 }

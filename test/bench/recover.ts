@@ -18,7 +18,7 @@ import {
 } from '@espalier/server/compiler/train/checkpoint.js'
 import { refreshStatistics, withConstants } from '@espalier/server/compiler/train/index.js'
 import { trainHere } from '@espalier/server/compiler/train/loop.js'
-import { drawing } from './parts/recover-plot.js'
+import { recoverPlot } from './parts/recover-plot.js'
 import { cifarNetworks, digitsNetwork } from './parts/subjects.js'
 
 export const about =
@@ -84,7 +84,7 @@ export default async function recoverBench(options: Readonly<Record<string, stri
     curves: curves.map((c) => ({ ...c, gains: gains(c) })),
   }
   await writeFile('test/bench/results/recover.json', `${JSON.stringify(record, null, 2)}\n`)
-  await writeFile('test/bench/results/recover.svg', drawing(curves))
+  await writeFile('test/bench/results/recover.svg', recoverPlot(curves))
   return record
 }
 

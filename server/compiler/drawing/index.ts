@@ -1,2 +1,3 @@
 export { draw } from './draw.js'
 export type { Seen } from './layers.js'
+export { type Axis, evenTicks, linePlot, percent, type Series, type Tick } from './plot.js'
