@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Graph } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile, writeModel, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
@@ -46,8 +46,8 @@ export class Resumable {
     const made = await make()
     this.#figures.set(name, made)
     const file = join(this.#folder, 'figures.json')
-    await writeFile(`${file}.tmp`, JSON.stringify(Object.fromEntries(this.#figures)))
-    await rename(`${file}.tmp`, file)
+    writeFileSync(`${file}.tmp`, JSON.stringify(Object.fromEntries(this.#figures)))
+    renameSync(`${file}.tmp`, file) // not awaited between: several may be made at once
     console.error(name, JSON.stringify(made))
     return made
   }

@@ -58,14 +58,15 @@ export async function faultRun(seed: number, count = 8): Promise<Outcome> {
   }
 }
 
-/** Runs of these seeds, some at once since they mostly wait; `onEnd` sees each as it ends. */
-export async function faultRuns(
+/** Does `run` for each of these seeds, some at once since lives mostly wait. */
+export async function eachSeed(
   seeds: readonly number[],
-  { atOnce, faults, onEnd }: { atOnce: number; faults?: number; onEnd: (outcome: Outcome) => void },
+  atOnce: number,
+  run: (seed: number) => Promise<void>,
 ): Promise<void> {
   const left = [...seeds]
   const worker = async () => {
-    for (let seed = left.shift(); seed !== undefined; seed = left.shift()) onEnd(await faultRun(seed, faults))
+    for (let seed = left.shift(); seed !== undefined; seed = left.shift()) await run(seed)
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
