@@ -117,5 +117,19 @@ const invalid = (what: string, why: string) => new EspalierError('RECIPE_INVALID
  */
 export function variantsOf(recipe: Recipe | undefined, lists: LimitLists): VariantLimits[] {
   const open = limitKinds.every((kind) => (lists[kind] ?? []).length === 0)
-  return open && recipe?.schedule === 'iterative' ? [{}] : variantLimits(lists)
+  const variants = open && recipe?.schedule === 'iterative' ? [{}] : variantLimits(lists)
+  requireAims(recipe, variants)
+  return variants
+}
+
+/** @throws OPTION_INVALID where a recipe in rounds is to meet limits on anything but shares of MACs and parameters */
+export function requireAims(recipe: Recipe | undefined, variants: readonly VariantLimits[]): void {
+  if ((recipe?.schedule ?? 'one-shot') === 'one-shot') return
+  const isShare = ({ memoryBytes, artifactBytes, latencyMs }: VariantLimits) =>
+    memoryBytes === undefined && artifactBytes === undefined && latencyMs === undefined
+  if (variants.every(isShare)) return
+  throw new EspalierError(
+    'OPTION_INVALID',
+    'a recipe in rounds aims at shares of MACs or parameters; for memory, bytes or latency take a one-shot recipe',
+  )
 }

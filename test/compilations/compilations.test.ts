@@ -221,6 +221,8 @@ t.test('a request that cannot work is refused before anything is queued', async 
     [{ recipe: { schedule: 'gradual', rounds: 0 } }, 422, 'RECIPE_INVALID'],
     [{ recipe: 'gradual' }, 400, 'REQUEST_INVALID'],
     [{ memoryBytes: undefined, recipe: { schedule: 'gradual' } }, 422, 'OPTION_INVALID'],
+    [{ recipe: { schedule: 'gradual' } }, 422, 'OPTION_INVALID'],
+    [{ memoryBytes: undefined, latencyMs: [2], recipe: { schedule: 'iterative' } }, 422, 'OPTION_INVALID'],
     [{ memoryBytes: [] }, 400, 'REQUEST_INVALID'],
     [{ memoryBytes: ['4 apples'] }, 400, 'REQUEST_INVALID'],
     [{ macs: [1.5] }, 400, 'REQUEST_INVALID'],

@@ -381,6 +381,9 @@ t.test(
 
     await recipe.fill('{"schedule": "gradual", "rounds": 3}')
     await send()
+    await says(/aims at shares of MACs or parameters/)
+    await form.getByLabel('Memory').fill('')
+    await send()
     await page.locator('.stages').waitFor()
     t.match(await heading(page).innerText(), 'm v1')
     t.match((await call(url, 'GET', '/v1/compilations')).body.items, [
@@ -388,7 +391,6 @@ t.test(
         model: 'm',
         version: 1,
         request: {
-          memoryBytes: [4000, 5000],
           macs: [0.5],
           data: 'd',
           recipe: { schedule: 'gradual', rounds: 3 },

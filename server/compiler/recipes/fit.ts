@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireLimits, requireProfile } from '../limits.js'
 import { requireCriterion } from '../names.js'
+import { requireAims } from '../recipe.js'
 import { denseResult } from './dense.js'
 import { makeFolder } from './folder.js'
 import { frontierOf } from './frontier.js'
@@ -25,6 +26,7 @@ export async function fit(asked: FitOptions, on: On, signal?: AbortSignal): Prom
   const started = performance.now()
   const options = withRecipe(asked)
   if (!endsByItself(options)) requireLimits(options.variants)
+  requireAims(options.recipe, options.variants)
   requireProfile(options.variants, options.profile)
   if (options.criterion) requireCriterion(options.criterion)
   const run = await prepare(options, on, signal)

@@ -34,11 +34,10 @@ interface Held extends RoundResult {
  * One variant in rounds of pruning and training, by the recipe of the run: `gradual` reaches its limit by the cubic schedule
  * of Zhu and Gupta 2017; `iterative` takes a share away each round (Molchanov et al. 2017) and gives the last network that
  * held its allowance. Every round ranks the units of the network that the last one left.
- * @throws OPTION_INVALID for limits on anything but shares of MACs and parameters, DATA_UNLABELLED for an allowance
+ * @throws DATA_UNLABELLED for an allowance
  */
 export async function variantInRounds(run: Run, asked: VariantLimits): Promise<VariantResult> {
   const { options, judge, denseAnswers, points, on, signal } = run
-  requireShares(asked)
   const variant = nameOf(options, asked)
   const shelf = await FolderShelf.open(
     join(options.out, '.rounds'),
@@ -163,14 +162,6 @@ function allocated(
     if (thrown instanceof BudgetUnreachable) return undefined
     throw thrown
   }
-}
-
-function requireShares({ memoryBytes, artifactBytes, latencyMs }: VariantLimits): void {
-  if (memoryBytes === undefined && artifactBytes === undefined && latencyMs === undefined) return
-  throw new EspalierError(
-    'OPTION_INVALID',
-    'a recipe in rounds aims at shares of MACs or parameters; for memory, bytes or latency take a one-shot recipe',
-  )
 }
 
 function described({ options, criterion }: Run, rounds: number, spent: boolean): string {
