@@ -113,6 +113,20 @@ export const settings = {
     read: days,
     help: 'how long reports are kept; 0 keeps them all',
   }),
+  keepUnused: setting({
+    flag: '--keep-unused <days>',
+    env: 'ESPALIER_KEEP_UNUSED',
+    default: 90,
+    read: days,
+    help: 'how long variants are kept that no assignment and no device refers to; 0 keeps them all',
+  }),
+  keepUnusedBytes: setting({
+    flag: '--keep-unused-bytes <size>',
+    env: 'ESPALIER_KEEP_UNUSED_BYTES',
+    default: 10 * 2 ** 30,
+    read: parseBytes,
+    help: 'how much of them is kept, those unused longest going first; 0 sets no bound',
+  }),
   logLevel: setting({
     flag: '--log-level <level>',
     env: 'ESPALIER_LOG_LEVEL',

@@ -5,7 +5,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { EspalierError } from '@espalier/shared'
+import { EspalierError, formatBytes } from '@espalier/shared'
 import { topic } from '@espalier/shared/topics.js'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -19,6 +19,7 @@ import { Fleet } from './fleet/index.js'
 import { buildApp, builtDashboard } from './http/app.js'
 import { metricsOf } from './metrics.js'
 import { offersOf } from './offers.js'
+import { Retention, type Swept } from './retention/index.js'
 import { lockFolder, openDatabase, storeError } from './store/index.js'
 import { Boards, ReportIntake, ReportStore, Telemetry } from './telemetry/index.js'
 import { type Certificates, certificates } from './tls/certificates.js'
@@ -36,7 +37,8 @@ export interface Service {
 
 const reading = { timeMs: 120_000, memoryBytes: 4 * 2 ** 30 }
 const heartbeatMs = 15_000
-const dayMs = 24 * 3600 * 1000
+const hourMs = 3600 * 1000
+const dayMs = 24 * hourMs
 
 /**
  * The composition root: builds every part from the settings, wires them, and listens.
@@ -149,6 +151,19 @@ export async function startService(config: Config, log: Logger): Promise<Service
       forget()
     }, dayMs)
     undo.push(() => clearInterval(daily))
+    const retention = new Retention({
+      ...{ db, variants, artifacts, published: () => catalogues.settled() },
+      ...{ keepMs: config.keepUnused * dayMs, keepBytes: config.keepUnusedBytes },
+    })
+    undo.push(() => retention.close())
+    const sweep = () =>
+      retention.sweep().then(
+        (swept) => tellSwept(swept, log),
+        (err) => log.error({ err }, 'what nothing refers to could not be removed'),
+      )
+    void sweep()
+    const hourly = setInterval(sweep, hourMs)
+    undo.push(() => clearInterval(hourly))
     const url = await listen(app, host, config.port)
     const secureUrl = tls ? await listenSecurely(app, tls, name, config.tlsPort, undo) : null
     compilations.start()
@@ -172,6 +187,14 @@ function prepareFolder(folder: string): void {
       { cause },
     )
   }
+}
+
+function tellSwept(swept: Swept, log: Logger): void {
+  if (swept.variants + swept.files === 0) return
+  log.info(
+    swept,
+    `removed what nothing refers to: ${swept.variants} variants, ${formatBytes(swept.bytes)} of files`,
+  )
 }
 
 /** The token that callers from other machines need, made on first use. */

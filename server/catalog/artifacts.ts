@@ -1,6 +1,14 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream, createWriteStream, existsSync, mkdirSync, rmSync } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -18,15 +26,19 @@ export interface Staged {
   discard(): Promise<void>
 }
 
+const dayMs = 24 * 3600 * 1000
+
 /** Files under their SHA-256, below `root`. A file is there whole or not at all. */
 export class ArtifactStore {
   readonly #root: string
   readonly #incoming: string
+  /** When a digest was last put here by this process: what is about it may not be in the database yet. */
+  readonly #keptAt = new Map<string, number>()
 
   constructor(root: string) {
     this.#root = root
     this.#incoming = join(root, 'incoming')
-    rmSync(this.#incoming, { recursive: true, force: true }) // what a crash left half written
+    rmSync(this.#incoming, { recursive: true, force: true }) // what a crash left half written, or half removed
     mkdirSync(this.#incoming, { recursive: true })
   }
 
@@ -83,6 +95,28 @@ export class ArtifactStore {
     return this.receive(createReadStream(path), Number.POSITIVE_INFINITY)
   }
 
+  /** All that are stored, by digest. */
+  async *digests(): AsyncGenerator<string> {
+    for (const folder of await readdir(this.#root)) {
+      if (!/^[0-9a-f]{2}$/.test(folder)) continue
+      for (const name of await readdir(join(this.#root, folder))) if (/^[0-9a-f]{64}$/.test(name)) yield name
+    }
+  }
+
+  /**
+   * Removes a file: it is gone before this returns, its bytes a little later. @returns how many; null for one that was
+   * put here within the last day, since whoever did so may be about to name it
+   */
+  async remove(digest: string): Promise<number | null> {
+    if ((this.#keptAt.get(digest) ?? Number.NEGATIVE_INFINITY) > performance.now() - dayMs) return null
+    this.#keptAt.delete(digest)
+    const path = join(this.#incoming, randomUUID())
+    const { size } = statSync(this.path(digest))
+    renameSync(this.path(digest), path)
+    await rm(path, { force: true })
+    return size
+  }
+
   #staged(path: string, digest: string, bytes: number): Staged {
     const target = this.path(digest)
     return {
@@ -90,6 +124,7 @@ export class ArtifactStore {
       digest,
       bytes,
       keep: async () => {
+        this.#keptAt.set(digest, performance.now())
         const folder = dirname(target)
         await mkdir(folder, { recursive: true })
         await rename(path, target)

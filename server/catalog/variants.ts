@@ -68,10 +68,12 @@ export class Variants {
       .map(fromRow)
   }
 
-  /** The model versions that have variants. */
+  /** The model versions that have variants, or had some when their catalogue was published. */
   versions(): { model: string; version: number }[] {
     return this.db
-      .prepare<[], { model: string; version: number }>('SELECT DISTINCT model, version FROM variants')
+      .prepare<[], { model: string; version: number }>(
+        'SELECT model, version FROM variants UNION SELECT model, version FROM catalogues',
+      )
       .all()
   }
 
@@ -126,6 +128,13 @@ export class Variants {
       .run(this.now(), id)
     if (changes > 0) this.#announce(model, version)
     return this.get(id)
+  }
+
+  /** Takes a variant out of the offer and out of the database. */
+  remove(id: string): void {
+    const { model, version } = this.get(id)
+    this.db.prepare('DELETE FROM variants WHERE id = ?').run(id)
+    this.#announce(model, version)
   }
 
   #announce(model: string, version: number): void {

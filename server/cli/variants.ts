@@ -55,6 +55,7 @@ export const variantTable = (items: readonly Variant[]): string =>
     ['MACS', (v) => v.macs],
     ['FILE', (v) => show.bytes(v.fileBytes)],
     ['STATE', (v) => (v.withdrawnAt === null ? 'offered' : 'withdrawn')],
+    ['UNUSED SINCE', (v) => show.time(v.unusedSince)],
   ])
 
 const all = (v: Variant) =>
@@ -80,4 +81,5 @@ const all = (v: Variant) =>
     'SHA-256': v.digest,
     Created: show.time(v.createdAt),
     Withdrawn: show.time(v.withdrawnAt),
+    'Unused since': show.time(v.unusedSince),
   })

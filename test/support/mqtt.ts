@@ -56,9 +56,9 @@ export async function connectDevice(
 }
 
 /** Resolves when `holds` does; looks every few milliseconds. */
-export async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
   const end = Date.now() + withinMs
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${holds}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

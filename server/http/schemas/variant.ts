@@ -48,5 +48,7 @@ export const Variant = Type.Object({
   ...Drawn.properties,
   createdAt: At,
   withdrawnAt: Nullable(At),
+  /** Since when no catalogue that devices follow and no device refers to it; it goes some time after. */
+  unusedSince: Nullable(At),
 })
 export type Variant = Type.Static<typeof Variant>

@@ -11,6 +11,7 @@ import { sealedAnswers } from './015-sealed-answers.js'
 import { latency } from './016-latency.js'
 import { wishes } from './017-wishes.js'
 import { deviceLogs } from './018-device-logs.js'
+import { unused } from './019-unused.js'
 
 /** Every step, in rising order. */
 export const migrations: readonly Migration[] = [
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   latency,
   wishes,
   deviceLogs,
+  unused,
 ]

@@ -1,0 +1,1 @@
+export { Retention, type Swept } from './retention.js'
