@@ -1,7 +1,7 @@
 import { EspalierError } from '@espalier/shared'
 import type { Command } from 'commander'
 import type { LoadOptions } from '../compiler/data/index.js'
-import { positive } from './command.js'
+import { positive, size } from './command.js'
 
 /** What the options of `addDataOptions` give. */
 export interface DataOptions {
@@ -10,11 +10,14 @@ export interface DataOptions {
   readonly scale?: number
   readonly layout?: 'nchw' | 'nhwc'
   readonly shape?: Record<string, number[]>
+  readonly answer?: string
+  readonly dataMemory?: number
 }
 
 export const dataHelp = `
-Data: idx:IMAGES,LABELS (MNIST's format, gzip allowed), npz:FILE (arrays x and, optionally, y: classes, or several numbers a
-sample as targets), or images:FOLDER (one folder a class in order of their names, or flat and unlabelled); after any of
+Data: idx:IMAGES,LABELS (MNIST's format, gzip allowed), npz:FILE (an array x, or for a network of several inputs one of
+each name, for example input_ids and attention_mask, and optionally y: classes, or several numbers a sample, or fractions,
+as targets), or images:FOLDER (one folder a class in order of their names, or flat and unlabelled); after any of
 them #first=N and #skip=N.`
 
 /** Adds the preprocessing options that every command with --data takes. */
@@ -28,6 +31,12 @@ export function addDataOptions(command: Command): Command {
     .option('--mean <numbers...>', 'one, or one a channel', numbers)
     .option('--std <numbers...>', 'one, or one a channel', numbers)
     .option('--layout <nchw|nhwc>', "where the input's channels are; found by itself if not given", layout)
+    .option('--answer <output>', 'the output that labels or targets are for; the first if not given')
+    .option(
+      '--data-memory <B>',
+      'data that take more are read from disk a batch at a time; 256MiB if not given',
+      size,
+    )
     .addHelpText('after', dataHelp)
 }
 
@@ -36,12 +45,14 @@ export const addShapeOption = (command: Command): Command =>
   command.option('--shape <name=sizes>', 'size of an input with dynamic dimensions: NAME=1,3,48,192', shape)
 
 /** The options as `loadDataset` takes them. */
-export const loadOptionsOf = ({ mean, std, scale, layout, shape }: DataOptions): LoadOptions => ({
+export const loadOptionsOf = ({ mean, std, scale, layout, shape, ...more }: DataOptions): LoadOptions => ({
   mean,
   std,
   scale,
   layout,
   shapes: shape,
+  answer: more.answer,
+  memory: more.dataMemory,
 })
 
 const invalid = (text: string, wanted: string) =>

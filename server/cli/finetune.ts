@@ -86,7 +86,7 @@ async function finetune(model: string, options: Options): Promise<void> {
     const given = options.eval
       ? await loadDataset(graph, options.eval, reading('reading the evaluation data'))
       : undefined
-    if (given) requireDistinct(data, given)
+    if (given) await requireDistinct(data, given)
     const parts = given && options.patience === undefined ? undefined : holdOut(data, options.seed)
     const rest = parts?.rest ?? data
     const held = given ?? parts?.held ?? data

@@ -153,7 +153,7 @@ async function dataOf(
   if (!options.data) return { held: given }
   const data = await load(options.data)
   if (given) {
-    requireDistinct(data, given)
+    await requireDistinct(data, given)
     return { data, held: given }
   }
   const { rest, held } = holdOut(data, options.seed)

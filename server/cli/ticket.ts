@@ -78,7 +78,7 @@ async function run(model: string, options: Options): Promise<void> {
       })
     const data = await load(options.data)
     const judge = await load(options.eval)
-    requireDistinct(data, judge)
+    await requireDistinct(data, judge)
     const { output, svg, work, json: _, ...key } = options
     const shelf = await FolderShelf.open(
       work ?? `${model}.ticket`,

@@ -36,7 +36,7 @@ export async function gapBetween(
 export async function outputsOn(graph: Graph, data: Dataset): Promise<number[]> {
   const session = await openSession(graph)
   try {
-    const x = floats([data.count, ...data.dims], batchOf(data, 0, data.count))
+    const x = floats([data.count, ...data.dims], (await batchOf(data, 0, data.count)) as Float32Array)
     const outputs = await run(session, { [graph.inputs[0].name]: x })
     return numbersOf(outputs[graph.outputs[0].name])
   } finally {

@@ -2,7 +2,6 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import sharp from 'sharp'
-import { MAX_BYTES, type Stored, tooLarge } from './stored.js'
 
 const extension = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i
 const DECODERS = 4
@@ -20,45 +19,43 @@ export interface ImageForm {
   readonly layout: 'nchw' | 'nhwc'
 }
 
+/** Dimensions of one image as a network takes it. */
+export const imageDims = ({ channels, height, width, layout }: ImageForm): number[] =>
+  layout === 'nchw' ? [channels, height, width] : [height, width, channels]
+
 /**
- * Images of a folder with one folder a class, in order of their names, or of a flat folder without labels. Classes
- * take turns, so that any first N hold as many of each. Each is turned upright, resized to height × width
- * regardless of its proportions, and kept as bytes; 1 channel is grey, 3 are sRGB.
+ * Images after each other, each turned upright, resized to height × width regardless of its proportions, and kept as
+ * bytes; 1 channel is grey, 3 are sRGB.
+ * @throws DATA_INVALID, naming the file
  */
-export async function readImages(
-  folder: string,
-  range: { skip: number; first: number },
+export async function decodeImages(
+  files: readonly string[],
   form: ImageForm,
-  on: (done: number, total: number) => void,
+  on: (done: number, total: number) => void = () => {},
   signal?: AbortSignal,
-): Promise<Stored> {
-  const { files: all, classNames } = await listImages(folder)
-  const files = all.slice(range.skip, range.skip + range.first)
-  const { channels, height, width, layout } = form
-  const size = channels * height * width
-  if (files.length * size > MAX_BYTES)
-    throw tooLarge(`${files.length} images of ${width}×${height} from '${folder}'`)
+): Promise<Uint8Array> {
+  const { channels, layout } = form
+  const size = imageDims(form).reduce((n, d) => n * d, 1)
   const values = new Uint8Array(files.length * size)
   let next = 0
   let done = 0
   const decoder = async () => {
     for (let i = next++; i < files.length; i = next++) {
       signal?.throwIfAborted()
-      const pixels = await decodeImage(files[i].path, form)
+      const pixels = await decodeImage(files[i], form)
       values.set(layout === 'nchw' ? planes(pixels, channels) : pixels, i * size)
       on(++done, files.length)
     }
   }
   await Promise.all(Array.from({ length: DECODERS }, decoder))
-  return {
-    count: files.length,
-    dims: layout === 'nchw' ? [channels, height, width] : [height, width, channels],
-    values,
-    labels: classNames && Int32Array.from(files, (f) => f.label),
-    classNames,
-  }
+  return values
 }
 
+/**
+ * Images of a folder with one folder a class, in order of their names, or of a flat folder without labels. Classes
+ * take turns, so that any first N hold as many of each.
+ * @throws FILE_NOT_FOUND, DATA_INVALID
+ */
 export async function listImages(folder: string): Promise<Found> {
   const entries = await entriesOf(folder)
   const classNames = entries.filter((e) => e.isDirectory()).map((e) => e.name)

@@ -1,102 +1,139 @@
 import { EspalierError } from '@espalier/shared'
 import type { Graph } from '../graph/index.js'
-import type { Dataset } from './dataset.js'
-import { sampleSize } from './dataset.js'
-import { readIdx } from './idx.js'
-import { readImages } from './images.js'
-import { readNpz } from './npz.js'
+import { type Answers, answersOf, arraysFor, countOf, openArrays } from './arrays.js'
+import type { Dataset, Field } from './dataset.js'
+import { decodeImages, imageDims, listImages } from './images.js'
 import { type Preprocess, preprocessing, preprocessOf } from './preprocess.js'
 import { type DataSpec, parseSpec } from './spec.js'
-import type { Stored } from './stored.js'
-import { imageForm, type Wanted, wantedBy } from './wanted.js'
+import { bytesOf, held, onDisk } from './stored.js'
+import { dimsFor, imageForm, type Wanted, wantedBy } from './wanted.js'
 
 export interface LoadOptions extends Partial<Preprocess> {
   /** Which axis of the network's input is the channels'; found by itself where it can be. */
   readonly layout?: 'nchw' | 'nhwc'
   readonly shapes?: Readonly<Record<string, readonly number[]>>
+  /** The output that labels or targets are for; the network's first if not given. */
+  readonly answer?: string
+  /** Samples that take more bytes than this stay on disk; `HELD_BYTES` if not given. */
+  readonly memory?: number
   readonly on?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
 
+/** Samples up to so many bytes are held in memory. */
+export const HELD_BYTES = 2 ** 28
+
 /**
- * The data that `spec` names, in the form that the network wants. Preprocessing is what the options say, else what the
- * network's metadata carry, else 8-bit values divided by 255 and others as they are.
+ * The data that `spec` names, in the form that the network wants: held in memory, or where they take more than that,
+ * read from disk a batch at a time. Labels and targets are held, and four bytes a sample besides; of images their paths.
+ * Preprocessing is what the options say, else what the network's metadata carry, else 8-bit values divided by 255 and others
+ * as they are; whole numbers (tokens) and all inputs but the first are fed as they are.
  * @throws DATA_SPEC_INVALID, FILE_NOT_FOUND, DATA_INVALID, DATA_TOO_LARGE, DATA_SHAPE_MISMATCH, DATA_LABELS_INVALID,
  *   DIMENSION_UNKNOWN, MODEL_UNSUPPORTED, OPTION_INVALID
  */
 export async function loadDataset(graph: Graph, spec: string, options: LoadOptions = {}): Promise<Dataset> {
   const parsed = parseSpec(spec)
-  const wanted = wantedBy(graph, options.shapes)
-  const stored = await read(parsed, wanted, options)
-  if (stored.count === 0)
-    throw new EspalierError('DATA_INVALID', `'${spec}' names no samples; lower #skip or look at the files`)
-  requireShape(stored, wanted, spec)
-  requireLabels(stored, wanted, spec)
-  const { scale, mean, std } = options
-  const last = options.layout ? options.layout === 'nhwc' : channelsLast(wanted.dims)
-  const bytes = stored.values instanceof Uint8Array
-  const channels = (last ? wanted.dims.at(-1) : wanted.dims[0]) ?? 1
-  const preprocess = preprocessing({ scale, mean, std }, preprocessOf(graph), bytes, channels)
-  const data = { ...stored, spec, dims: wanted.dims }
-  if (!preprocess) return data
-  const perChannel = preprocess.mean.length > 1 || preprocess.std.length > 1
-  return last && perChannel ? preprocessed(data, preprocess) : { ...data, preprocess }
-}
-
-async function read(spec: DataSpec, wanted: Wanted, options: LoadOptions): Promise<Stored> {
-  const { source, skip, first } = spec
-  if (source.kind === 'images') {
-    const form = imageForm(wanted, options.layout)
-    return readImages(source.folder, spec, form, options.on ?? (() => {}), options.signal)
-  }
-  const all = await (source.kind === 'idx' ? readIdx(source.images, source.labels) : readNpz(source.file))
-  const size = sampleSize(all)
-  const to = Math.min(all.count, skip + first)
-  const count = Math.max(0, to - skip)
+  const wanted = wantedBy(graph, options.shapes, options.answer)
+  const { fields, ...stored } = await read(parsed, wanted, options)
+  const [first, ...others] = fields
+  requireAnswers(stored, wanted, spec)
+  const names = wanted.inputs.slice(1).map(({ name }) => name)
   return {
-    ...all,
-    count,
-    values: all.values.slice(skip * size, to * size),
-    labels: all.labels?.slice(skip, to),
-    targets: all.targets?.slice(skip * widthOf(all), to * widthOf(all)),
+    ...{ spec, ...stored, ...preprocessed(graph, first, options) },
+    ...(names.length > 0 && { others: Object.fromEntries(names.map((name, i) => [name, others[i]])) }),
+    ...(options.answer !== undefined && { answer: options.answer }),
   }
 }
 
-const widthOf = ({ targets, count }: Stored) => (targets ? targets.length / count : 0)
+type Read = Answers & Pick<Dataset, 'count' | 'classNames' | 'files'> & { readonly fields: readonly Field[] }
 
-function requireShape(stored: Stored, wanted: Wanted, spec: string): void {
-  const essence = (dims: readonly number[]) => dims.filter((d) => d !== 1).join('×')
-  const flat = wanted.dims.length === 1 && wanted.dims[0] === sampleSize(stored)
-  if (flat || essence(stored.dims) === essence(wanted.dims)) return
-  throw new EspalierError(
-    'DATA_SHAPE_MISMATCH',
-    `the network's input '${wanted.input}' takes [batch, ${wanted.dims}], but a sample of '${spec}' is [${stored.dims}]`,
-  )
+async function read(spec: DataSpec, wanted: Wanted, options: LoadOptions): Promise<Read> {
+  const { source, text } = spec
+  const { memory = HELD_BYTES } = options
+  if (source.kind === 'images') return readImages(source.folder, spec, wanted, options)
+  const arrays = await openArrays(source)
+  const inputs = arraysFor(wanted, arrays, text)
+  const range = rangeOf(spec, countOf([...inputs, ...(arrays.y ? [arrays.y] : [])]))
+  const dims = inputs.map((a, i) => dimsFor(wanted.inputs[i], a.dims.slice(1), a.name))
+  const hold = inputs.reduce((n, a) => n + bytesOf(a, range), 0) <= memory
+  const fields: Field[] = []
+  for (const [i, a] of inputs.entries())
+    fields.push({
+      dims: dims[i],
+      values: await (hold ? held(a, range, memory) : onDisk(a, range)),
+      dtype: wanted.inputs[i].dtype,
+    })
+  return { count: range.to - range.skip, fields, ...(await answersOf(arrays.y, range, wanted.outputs)) }
 }
 
-function requireLabels(stored: Stored, wanted: Wanted, spec: string): void {
-  const width = widthOf(stored)
-  if (width > 0 && wanted.classes !== null && width !== wanted.classes)
+async function readImages(
+  folder: string,
+  spec: DataSpec,
+  wanted: Wanted,
+  options: LoadOptions,
+): Promise<Read> {
+  const [input, ...more] = wanted.inputs
+  if (more.length > 0)
+    throw new EspalierError(
+      'MODEL_UNSUPPORTED',
+      `the network takes ${wanted.inputs.map(({ name }) => `'${name}'`).join(', ')}; give an array for each by npz:`,
+    )
+  const form = imageForm(input, options.layout)
+  const { files: all, classNames } = await listImages(folder)
+  const { skip, to } = rangeOf(spec, all.length)
+  const chosen = all.slice(skip, to)
+  const files = chosen.map((f) => f.path)
+  const dims = imageDims(form)
+  const hold = files.length * dims.reduce((n, d) => n * d, 1) <= (options.memory ?? HELD_BYTES)
+  const values = hold
+    ? await decodeImages(files, form, options.on, options.signal)
+    : ({ kind: 'images', files, form } as const)
+  const labels = classNames && Int32Array.from(chosen, (f) => f.label)
+  return { count: files.length, fields: [{ dims, values }], labels, classNames, files }
+}
+
+function rangeOf({ text, skip, first }: DataSpec, count: number) {
+  if (skip >= count)
+    throw new EspalierError('DATA_INVALID', `'${text}' names no samples; lower #skip or look at the files`)
+  return { skip, to: Math.min(count, skip + first) }
+}
+
+function requireAnswers(
+  { labels, targets, count }: Omit<Read, 'fields'>,
+  wanted: Wanted,
+  spec: string,
+): void {
+  const { answer, outputs, classes } = wanted
+  const width = targets ? targets.length / count : 0
+  if (width > 0 && outputs !== null && width !== outputs)
     throw new EspalierError(
       'DATA_SHAPE_MISMATCH',
-      `'${spec}' has ${width} targets a sample, but the network gives ${wanted.classes} numbers`,
+      `'${spec}' has ${width} targets a sample, but the network gives ${outputs} numbers in '${answer}'`,
     )
-  const most = stored.labels?.reduce((a, b) => Math.max(a, b), 0) ?? 0
-  if (wanted.classes === null || most < wanted.classes) return
+  const most = labels?.reduce((a, b) => Math.max(a, b), 0) ?? 0
+  if (classes === null || most < classes) return
   throw new EspalierError(
     'DATA_LABELS_INVALID',
-    `'${spec}' has label ${most}, but the network tells only ${wanted.classes} classes apart, 0 to ${wanted.classes - 1}`,
+    `'${spec}' has label ${most}, but the network tells only ${classes} classes apart, 0 to ${classes - 1}`,
   )
+}
+
+/** The first input's field with what is done to its values before they are fed. */
+function preprocessed(graph: Graph, field: Field, { scale, mean, std, layout }: LoadOptions): Field {
+  const { dims, values, dtype = 'float32' } = field
+  if (dtype !== 'float32') {
+    if (scale === undefined && !mean && !std) return field
+    throw new EspalierError(
+      'OPTION_INVALID',
+      `--scale, --mean and --std change floats; the network takes ${dtype}`,
+    )
+  }
+  const last = layout ? layout === 'nhwc' : channelsLast(dims)
+  const bytes =
+    values instanceof Uint8Array || ('kind' in values && (values.kind === 'images' || values.type === 'u1'))
+  const channels = (last ? dims.at(-1) : dims[0]) ?? 1
+  const preprocess = preprocessing({ scale, mean, std }, preprocessOf(graph), bytes, channels)
+  return { ...field, ...(last && { channels: 'last' }), ...(preprocess && { preprocess }) }
 }
 
 const channelsLast = (dims: readonly number[]) => dims.length === 3 && dims[0] > 4 && dims[2] <= 4
-
-/** Channels-last data with a mean or deviation a channel: applied here, since batches know only channels-first. */
-function preprocessed(data: Dataset, { scale, mean, std }: Preprocess): Dataset {
-  const channels = data.dims.at(-1) ?? 1
-  const values = Float32Array.from(data.values, (v, i) => {
-    const c = i % channels
-    return (v * scale - (mean[c] ?? mean[0])) / (std[c] ?? std[0])
-  })
-  return { ...data, values }
-}

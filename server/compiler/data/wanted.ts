@@ -1,54 +1,123 @@
 import { EspalierError } from '@espalier/shared'
-import type { Graph } from '../graph/index.js'
+import { type Graph, intAttribute } from '../graph/index.js'
+import { type FieldType, fieldTypes } from './dataset.js'
 import type { ImageForm } from './images.js'
+
+/** One input of a network. */
+export interface WantedInput {
+  readonly name: string
+  readonly dtype: FieldType
+  /** Dimensions of one sample, without the batch axis; null where data may say the size. */
+  readonly dims: readonly (number | null)[]
+  /** Rows of the smallest embedding that the input picks from: its numbers lie from 0 to below this. */
+  readonly below?: number
+}
 
 /** What a network asks of its data. */
 export interface Wanted {
-  /** Name of its input. */
-  readonly input: string
-  /** Dimensions of one sample, without the batch axis. */
-  readonly dims: readonly number[]
-  /** How many classes it tells apart; null where its output does not say. */
+  readonly inputs: readonly [WantedInput, ...WantedInput[]]
+  /** The output that labels or targets are for. */
+  readonly answer: string
+  /** How many numbers that gives a sample, and along its last dimension; null where it does not say. */
+  readonly outputs: number | null
   readonly classes: number | null
 }
 
 /**
  * @param shapes sizes of inputs with dynamic dimensions, batch included
- * @throws MODEL_UNSUPPORTED for a network without exactly one float32 input; DIMENSION_UNKNOWN for dynamic dimensions.
+ * @param answer the output that labels or targets are for; the first if not given
+ * @throws MODEL_UNSUPPORTED for inputs that data cannot be fed to, OPTION_INVALID for an output that there is not
  */
-export function wantedBy(graph: Graph, shapes: Readonly<Record<string, readonly number[]>> = {}): Wanted {
-  const [input, ...more] = graph.inputs
-  if (!input || more.length > 0 || input.dtype !== 'float32' || !input.dims || input.dims.length < 2)
-    throw new EspalierError(
-      'MODEL_UNSUPPORTED',
-      `data can be fed to networks with one float32 input [batch, …]; this one has ${graph.inputs.map((i) => `'${i.name}' ${i.dtype} [${i.dims}]`).join(', ') || 'none'}`,
-    )
-  const given = shapes[input.name]
-  const dims = input.dims.slice(1).map((d, i) => {
-    const size = typeof d === 'number' ? d : given?.[i + 1]
-    if (size === undefined || !(size > 0))
+export function wantedBy(
+  graph: Graph,
+  shapes: Readonly<Record<string, readonly number[]>> = {},
+  answer = graph.outputs[0].name,
+): Wanted {
+  const [first, ...others] = graph.inputs.map(({ name, dtype: is, dims: all }): WantedInput => {
+    const dtype = fieldTypes.find((d) => d === is)
+    if (!dtype || !all || all.length === 0)
       throw new EspalierError(
-        'DIMENSION_UNKNOWN',
-        `input '${input.name}' has the dynamic shape [${input.dims}]; say its size with --shape ${input.name}=1,…`,
+        'MODEL_UNSUPPORTED',
+        `data can be fed to inputs [batch, …] of ${fieldTypes.join(', ')}; this network has '${name}' ${is} [${all ?? '?'}]`,
       )
-    return size
+    const given = shapes[name]
+    const dims = all.slice(1).map((d, i) => (typeof d === 'number' ? d : (given?.[i + 1] ?? null)))
+    return { name, dtype, dims, below: dtype === 'float32' ? undefined : rowsBehind(graph, name) }
   })
-  const last = graph.outputs[0].dims?.at(-1)
-  return { input: input.name, dims, classes: typeof last === 'number' ? last : null }
+  if (!first) throw new EspalierError('MODEL_UNSUPPORTED', 'the network has no input that data can be fed to')
+  const output = graph.outputs.find((o) => o.name === answer)
+  if (!output)
+    throw new EspalierError(
+      'OPTION_INVALID',
+      `the network has no output '${answer}'; it gives ${graph.outputs.map((o) => `'${o.name}'`).join(', ')}`,
+    )
+  const sizes = output.dims?.slice(1)
+  const last = output.dims?.at(-1)
+  const known = sizes?.every((d) => typeof d === 'number')
+  return {
+    inputs: [first, ...others],
+    answer,
+    outputs: known ? sizes!.reduce((n, d) => n * (d as number), 1) : null,
+    classes: typeof last === 'number' ? last : null,
+  }
+}
+
+/** Rows of the smallest constant that an input picks from by number. */
+function rowsBehind(graph: Graph, input: string): number | undefined {
+  const same = new Set([input])
+  for (const n of graph.nodes)
+    if ((n.op === 'Cast' || n.op === 'Identity') && same.has(n.inputs[0])) same.add(n.outputs[0])
+  const rows = graph.nodes.flatMap((n) => {
+    if (n.op !== 'Gather' || !same.has(n.inputs[1])) return []
+    const dims = graph.constant(n.inputs[0])?.dims
+    return dims && intAttribute(n, 'axis', 0) === 0 ? [dims[0]] : []
+  })
+  return rows.length > 0 ? Math.min(...rows) : undefined
 }
 
 /**
- * How images are to be laid out: by `layout`, or where it is not given by which end of the input has 1 or 3 channels.
- * @throws DATA_SHAPE_MISMATCH for an input that takes no images.
+ * Dimensions of one sample of an input, dynamic ones as the data have them.
+ * @throws DATA_SHAPE_MISMATCH where they do not fit, DIMENSION_UNKNOWN where neither says
  */
-export function imageForm({ input, dims }: Wanted, layout?: 'nchw' | 'nhwc'): ImageForm {
+export function dimsFor({ name, dims }: WantedInput, given: readonly number[], source: string): number[] {
+  const spelled = dims.map((d) => d ?? '?').join(', ')
+  const mismatch = () =>
+    new EspalierError(
+      'DATA_SHAPE_MISMATCH',
+      `the network's input '${name}' takes [batch, ${spelled}], but a sample of ${source} is [${given}]`,
+    )
+  const fixed = dims.flatMap((d) => d ?? [])
+  if (fixed.length === dims.length) {
+    const essence = (list: readonly number[]) => list.filter((d) => d !== 1).join('×')
+    const flat = fixed.length === 1 && fixed[0] === given.reduce((n, d) => n * d, 1)
+    if (flat || essence(given) === essence(fixed)) return fixed
+    throw mismatch()
+  }
+  if (dims.length !== given.length) throw dynamic(name, spelled)
+  if (dims.some((d, i) => d !== null && d !== given[i])) throw mismatch()
+  return [...given]
+}
+
+const dynamic = (input: string, spelled: string) =>
+  new EspalierError(
+    'DIMENSION_UNKNOWN',
+    `input '${input}' has the dynamic shape [batch, ${spelled}]; say its size with --shape ${input}=1,…`,
+  )
+
+/**
+ * How images are to be laid out: by `layout`, or where it is not given by which end of the input has 1 or 3 channels.
+ * @throws DATA_SHAPE_MISMATCH for an input that takes no images, DIMENSION_UNKNOWN for dynamic dimensions
+ */
+export function imageForm({ name, dtype, dims: all }: WantedInput, layout?: 'nchw' | 'nhwc'): ImageForm {
+  const dims = all.flatMap((d) => d ?? [])
+  if (dims.length < all.length) throw dynamic(name, all.map((d) => d ?? '?').join(', '))
   const isColour = (d: number) => d === 1 || d === 3
   const found = layout ?? (isColour(dims[0]) || !isColour(dims[2]) ? 'nchw' : 'nhwc')
   const [channels, height, width] = found === 'nchw' ? dims : [dims[2], dims[0], dims[1]]
-  if (dims.length === 3 && isColour(channels))
+  if (dtype === 'float32' && dims.length === 3 && isColour(channels))
     return { channels: channels as 1 | 3, height, width, layout: found }
   throw new EspalierError(
     'DATA_SHAPE_MISMATCH',
-    `input '${input}' [batch, ${dims}] takes no images of 1 or 3 channels in layout ${found}; give arrays by npz: or another --layout`,
+    `input '${name}' ${dtype} [batch, ${dims}] takes no images of 1 or 3 channels in layout ${found}; give arrays by npz: or another --layout`,
   )
 }

@@ -17,7 +17,7 @@ export interface FitOptions {
   readonly eval?: string
   /** One entry a variant. */
   readonly variants: readonly VariantLimits[]
-  readonly load?: Pick<LoadOptions, 'mean' | 'std' | 'scale' | 'layout' | 'shapes'>
+  readonly load?: Pick<LoadOptions, 'mean' | 'std' | 'scale' | 'layout' | 'shapes' | 'answer' | 'memory'>
   /** File of operator times that `espalier profile` wrote: what limits on latency are expected by. */
   readonly profile?: string
   /** The method, whole; what is given beside it counts more. One-shot by default. */

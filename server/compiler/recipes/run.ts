@@ -65,7 +65,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
   const all = await load(options.data)
   const data = holdOut(all, seed)
   const judge = options.eval ? await load(options.eval) : data.held
-  if (options.eval) requireDistinct(all, judge)
+  if (options.eval) await requireDistinct(all, judge)
   const dense = withPreprocess(original, all.preprocess ?? preprocessOf(original))
   const criterion = options.criterion ?? defaultCriterion(all)
   on({ stage: 'saliency', done: 0, total: 1, message: `ranking units by ${criterion}` })

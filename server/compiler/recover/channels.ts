@@ -62,7 +62,7 @@ export async function channelsOf(
         for (let b = 0; b < batches.count; b++) {
           await setImmediate()
           signal?.throwIfAborted()
-          const values = await session.run(batches.feeds(b))
+          const values = await session.run(await batches.feeds(b))
           for (const subject of part) {
             const { mixer, tie, gram } = subject
             const { dims, data } = values[mixer.input]

@@ -29,7 +29,7 @@ export async function outputError(
       if (!batches.isHeld(b)) continue
       await setImmediate()
       signal?.throwIfAborted()
-      const feeds = batches.feeds(b)
+      const feeds = await batches.feeds(b)
       const [was, is] = [await one.run(feeds), await two.run(feeds)]
       samples += batches.size
       for (const name of names) {

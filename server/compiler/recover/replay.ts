@@ -40,7 +40,7 @@ export class Replay {
     let stays: ReadonlySet<string> | undefined
     return {
       run: async (b) => {
-        const feeds = fed ? this.#batches.feeds(b) : {}
+        const feeds = fed ? await this.#batches.feeds(b) : {}
         for (const [name, list] of this.#kept) if (known.has(name)) feeds[name] = list[b]
         const values = await part.run(feeds)
         stays ??= this.#choose(graph, values, later)

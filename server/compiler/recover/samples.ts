@@ -1,6 +1,6 @@
 import { EspalierError } from '@espalier/shared'
-import { batchOf, type Dataset, pick, shuffled } from '../data/index.js'
-import { floats, type Graph, type Tensor } from '../graph/index.js'
+import { BatchReader, type Dataset, fieldsOf, shuffled } from '../data/index.js'
+import { type Graph, type Tensor, tensor } from '../graph/index.js'
 
 /** How many inputs are looked at where nobody says. */
 export const SAMPLES = 1024
@@ -17,19 +17,28 @@ export interface Batches {
   readonly size: number
   /** Whether a batch is among the fifth that nothing is fitted to. */
   isHeld(b: number): boolean
-  feeds(b: number): Record<string, Tensor>
+  feeds(b: number): Promise<Record<string, Tensor>>
 }
 
 /**
- * @param graph whose first input takes the data
+ * @param graph whose inputs take the data
  * @throws DATA_INVALID for fewer than 20 samples, DATA_SHAPE_MISMATCH where they do not fit the input
  */
 export function batchesOf(graph: Graph, data: Dataset, { samples = SAMPLES, seed = 0 } = {}): Batches {
-  const [input, ...more] = graph.inputs
+  const [first] = graph.inputs
+  const fields = new Map(fieldsOf(data, first?.name ?? ''))
   const fits =
-    more.length === 0 &&
-    input?.dims?.length === data.dims.length + 1 &&
-    data.dims.every((d, i) => typeof input.dims?.[i + 1] !== 'number' || input.dims[i + 1] === d)
+    graph.inputs.length === fields.size &&
+    graph.inputs.every(({ name, dims, dtype }) => {
+      const field = fields.get(name)
+      const isFixed = (d: unknown): d is number => typeof d === 'number'
+      return (
+        field &&
+        (field.dtype ?? 'float32') === dtype &&
+        dims?.length === field.dims.length + 1 &&
+        field.dims.every((d, i) => !isFixed(dims[i + 1]) || dims[i + 1] === d)
+      )
+    })
   if (!fits)
     throw new EspalierError(
       'DATA_SHAPE_MISMATCH',
@@ -41,15 +50,21 @@ export function batchesOf(graph: Graph, data: Dataset, { samples = SAMPLES, seed
       'DATA_INVALID',
       `'${data.spec}' has ${data.count} samples, too few to see what a network computes; give at least ${Math.max(LEAST, HELD * batch)}`,
     )
-  const chosen = pick(data, shuffled(data.count, seed).subarray(0, count * batch))
+  const chosen = shuffled(data.count, seed).subarray(0, count * batch)
   return {
     samples: count * batch,
     count,
     size: batch,
     isHeld: (b) => b % HELD === HELD - 1,
-    feeds: (b) => ({
-      [input.name]: floats([batch, ...data.dims], batchOf(chosen, b * batch, (b + 1) * batch)),
-    }),
+    async feeds(b) {
+      const reader = new BatchReader(data, batch, first.name)
+      await reader.read(chosen.subarray(b * batch, (b + 1) * batch))
+      const tensors = [...reader.fed].map(([name, { dtype, dims, data }]) => [
+        name,
+        tensor(dtype, dims, data),
+      ])
+      return Object.fromEntries(tensors)
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { EspalierError } from '@espalier/shared'
-import { batchOf, type Dataset } from '../data/index.js'
+import { BatchReader, type Dataset } from '../data/index.js'
 import { elementCount, floats, type Graph, type Tensor } from '../graph/index.js'
 import { openSession, run } from './session.js'
 
@@ -28,8 +28,8 @@ export interface EvaluateOptions {
 }
 
 /**
- * Runs a classifier over the data, yielding to the event loop between batches. Its first output is [batch, classes]:
- * logits, or probabilities where the network ends in Softmax.
+ * Runs a classifier over the data, yielding to the event loop between batches. The output that data are for, its first if they
+ * do not say, is [batch, classes]: logits, or probabilities where the network ends in Softmax; of any shape for targets.
  * @throws MODEL_UNRUNNABLE; MODEL_UNSUPPORTED where it cannot be loaded or its output is not one row a sample.
  */
 export async function evaluate(
@@ -38,7 +38,7 @@ export async function evaluate(
   { batch = 64, on, signal }: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const [input] = graph.inputs
-  const [output] = graph.outputs
+  const output = graph.outputs.find((o) => o.name === data.answer) ?? graph.outputs[0]
   const fixed = input.dims?.[0]
   const step = typeof fixed === 'number' ? fixed : batch
   const errorOf = targetError(data.targets, graph.producer(output.name)?.op)
@@ -48,6 +48,7 @@ export async function evaluate(
   let loss = 0
   let right = 0
   const started = performance.now()
+  let reader: BatchReader | undefined
   const session = await openSession(graph)
   try {
     for (let from = 0; from < data.count; from += step) {
@@ -55,8 +56,10 @@ export async function evaluate(
       signal?.throwIfAborted()
       const to = Math.min(data.count, from + step)
       const size = typeof fixed === 'number' ? fixed : to - from
-      const outputs = await run(session, { [input.name]: feed(data, from, to, size) }, [output.name])
-      const rows = rowsOf(outputs[output.name], size)
+      if (reader?.size !== size) reader = new BatchReader(data, size, input.name)
+      await reader.read(Array.from({ length: to - from }, (_, i) => from + i))
+      const outputs = await run(session, Object.fromEntries(reader.fed), [output.name])
+      const rows = rowsOf(outputs[output.name], size, data.targets !== undefined)
       for (let i = from; i < to; i++) {
         const row = rows(i - from)
         const answer = argMax(row)
@@ -93,20 +96,11 @@ export function agreement(a: Evaluation, b: Evaluation): number {
   return same / a.n
 }
 
-/** A batch of `size`; beyond the end of the data it holds zeros. */
-function feed(data: Dataset, from: number, to: number, size: number): Tensor {
-  const values = batchOf(data, from, to)
-  const dims = [size, ...data.dims]
-  if (to - from === size) return floats(dims, values)
-  const padded = new Float32Array(elementCount(dims))
-  padded.set(values)
-  return floats(dims, padded)
-}
-
-function rowsOf(output: Tensor | undefined, batch: number): (i: number) => Float32Array {
+function rowsOf(output: Tensor | undefined, batch: number, anyShape: boolean): (i: number) => Float32Array {
   const { dtype, dims, data } = output ?? floats([0], [])
   const classes = elementCount(dims) / batch
-  if (dtype !== 'float32' || dims[0] !== batch || dims.slice(1).filter((d) => d !== 1).length > 1)
+  const flat = anyShape || dims.slice(1).filter((d) => d !== 1).length <= 1
+  if (dtype !== 'float32' || dims[0] !== batch || !flat)
     throw new EspalierError(
       'MODEL_UNSUPPORTED',
       `the network's output is ${dtype} [${dims}] for a batch of ${batch}; accuracy is defined for float32 [batch, classes]`,

@@ -103,7 +103,8 @@ async function each(
   }
 }
 
-const toRuntime = ({ dtype, dims, data }: Tensor): ort.Tensor =>
+/** The runtime's view of the same array. */
+export const toRuntime = ({ dtype, dims, data }: Tensor): ort.Tensor =>
   new ort.Tensor(dtype as 'float32', data as Float32Array, dims)
 
 function fromRuntime(value: ort.OnnxValue): Tensor {

@@ -1,9 +1,7 @@
-import * as ort from 'onnxruntime-node'
-import { sampleSize } from '../data/index.js'
+import { BatchReader } from '../data/index.js'
 import { elementCount, type Graph } from '../graph/index.js'
 import { Builder } from '../ops/index.js'
-import { openSession } from '../runtime/index.js'
-import { sampleWriter } from './batches.js'
+import { openSession, toRuntime } from '../runtime/index.js'
 import type { Samples } from './options.js'
 import { outputsOf } from './outputs.js'
 import { batchOf, prepare } from './prepare.js'
@@ -12,7 +10,6 @@ import { sizesOf } from './shapes.js'
 
 export interface Curvature {
   readonly graph: Graph
-  readonly input: string
   /** Output that holds the second derivatives, by weight. */
   readonly of: ReadonlyMap<string, string>
 }
@@ -22,19 +19,19 @@ export interface Curvature {
  * ("Optimal Brain Damage", section 2.3) derive it: ∂²E/∂x_i² = Σ_l (∂y_l/∂x_i)² ∂²E/∂y_l², the terms between different
  * values left out, and those in f″ with them (Levenberg–Marquardt), so that nothing becomes negative. At the logits it is
  * p · (1 − p). Each operator goes back by its own gradient rule, through squares.
- * @param sample shape of one input; BatchNormalization uses the file's statistics
+ * @param data what batches are made of; BatchNormalization uses the file's statistics
  * @throws GRADIENT_UNKNOWN where the way back leads through an operator of which this is not known; and as `prepare` does
  */
 export async function curvature(
   graph: Graph,
   batch: number,
-  sample: readonly number[],
+  data: Samples,
   wanted: ReadonlySet<string>,
 ): Promise<Curvature> {
-  const prepared = prepare(graph, batchOf(graph, batch, sample))
+  const prepared = prepare(graph, batchOf(graph, batch, data))
   const sizes = await sizesOf(prepared)
   const outputs = outputsOf(graph, sizes)
-  const [{ logits, dims }] = outputs.values()
+  const { logits, dims } = outputs.get(data.answer ?? graph.outputs[0].name)!
   const g = new Builder('curvature/')
   const p = g.op(
     'Softmax',
@@ -52,7 +49,6 @@ export async function curvature(
       outputs: [...of.values()].map((name) => ({ name, dtype: 'float32', dims: null })),
       values: new Map(),
     }),
-    input: prepared.inputs[0].name,
     of,
   }
 }
@@ -68,19 +64,16 @@ export async function curvatures(
   { samples, batch: most = 32 }: { samples: number; batch?: number },
 ): Promise<ReadonlyMap<string, Float64Array>> {
   const batch = Math.min(most, data.count)
-  const found = await curvature(graph, batch, data.dims, wanted)
-  const size = sampleSize(data)
-  const x = new Float32Array(batch * size)
-  const write = sampleWriter(data)
+  const found = await curvature(graph, batch, data, wanted)
+  const reader = new BatchReader(data, batch, graph.inputs[0].name)
+  const feeds = Object.fromEntries([...reader.fed].map(([name, fed]) => [name, toRuntime(fed)]))
   const batches = Math.max(1, Math.floor(Math.min(samples, data.count) / batch))
   const means = new Map<string, Float64Array>()
   const session = await openSession(found.graph)
   try {
     for (let b = 0; b < batches; b++) {
-      for (let i = 0; i < batch; i++) write(b * batch + i, x, i * size)
-      const results = await session.run({
-        [found.input]: new ort.Tensor('float32', x, [batch, ...data.dims]),
-      })
+      await reader.read(Array.from({ length: batch }, (_, i) => b * batch + i))
+      const results = await session.run(feeds)
       for (const [weight, output] of found.of) {
         const values = results[output].data as Float32Array
         const mean = means.get(weight) ?? new Float64Array(values.length)

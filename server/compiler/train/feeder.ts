@@ -1,72 +1,91 @@
-import { random, sampleSize, shuffled } from '../data/index.js'
-import { randomMove, recoloured, sampleWriter, type Writer, writeTargets } from './batches.js'
+import { BatchReader, type Fed, random, shuffled } from '../data/index.js'
+import { randomMove, recoloured, writeTargets } from './batches.js'
 import { drawNoise, type Noise } from './dropout.js'
+import { TARGETS } from './loss.js'
 import type { Samples, TrainOptions } from './options.js'
+
+/** What the batches of a run are made for: plain values. */
+export interface Plan {
+  readonly batch: number
+  /** Numbers that the network gives a sample. */
+  readonly outputs: number
+  /** Name of the network's first input. */
+  readonly input: string
+  readonly noise: readonly Noise[]
+}
 
 /** Writes the batches of a run, each from its step's number alone, so that a resumed run sees the same. */
 export class Feeder {
-  /** [batch, …] */
-  readonly x: Float32Array
-  /** What the outputs are to be: [batch, outputs]. */
-  readonly targets: Float32Array
-  /** What Dropout lets through, by input. */
-  readonly noise: readonly { readonly noise: Noise; readonly data: Float32Array }[]
+  /** By input of the training graph: samples [batch, …], what outputs are to be [batch, outputs], what Dropout lets through. */
+  readonly fed: ReadonlyMap<string, Fed>
   readonly perEpoch: number
   readonly #data: Samples
   readonly #options: TrainOptions
-  readonly #batch: number
-  readonly #outputs: number
-  readonly #write: Writer
+  readonly #plan: Plan
+  readonly #reader: BatchReader
+  readonly #targets: Float32Array
+  readonly #noise: readonly { readonly noise: Noise; readonly data: Float32Array }[]
   #order: Uint32Array = new Uint32Array()
   #epoch = -1
 
-  constructor(data: Samples, options: TrainOptions, batch: number, outputs: number, noise: readonly Noise[]) {
+  constructor(data: Samples, options: TrainOptions, plan: Plan) {
+    const { batch, outputs, input, noise } = plan
     this.#data = data
     this.#options = options
-    this.#batch = batch
-    this.#outputs = outputs
-    this.x = new Float32Array(batch * sampleSize(data))
-    this.targets = new Float32Array(batch * outputs)
-    this.noise = noise.map((n) => ({
+    this.#plan = plan
+    this.#reader = new BatchReader(data, batch, input)
+    this.#targets = new Float32Array(batch * outputs)
+    this.#noise = noise.map((n) => ({
       noise: n,
       data: new Float32Array(n.dims.reduce((a, b) => a * b, 1)),
     }))
+    const float = (dims: readonly number[], data: Float32Array): Fed => ({ dtype: 'float32', dims, data })
+    this.fed = new Map([
+      ...this.#reader.fed,
+      [TARGETS, float([batch, outputs], this.#targets)],
+      ...this.#noise.map((n) => [n.noise.name, float(n.noise.dims, n.data)] as const),
+    ])
     this.perEpoch = Math.floor(data.count / batch)
-    this.#write = sampleWriter(data)
   }
 
   /** Writes the batch of a step that counts from 0. @returns the numbers of its samples */
-  write(step: number): Uint32Array {
-    const { shift = 0, flip = false, colour = 0, mixup = 0, seed = 0 } = this.#options
-    const [data, batch] = [this.#data, this.#batch]
+  async write(step: number): Promise<Uint32Array> {
+    const { seed = 0 } = this.#options
+    const { batch } = this.#plan
     const epoch = Math.floor(step / this.perEpoch)
-    if (epoch !== this.#epoch) this.#order = shuffled(data.count, seed * 7919 + epoch)
+    if (epoch !== this.#epoch) this.#order = shuffled(this.#data.count, seed * 7919 + epoch)
     this.#epoch = epoch
     const from = (step % this.perEpoch) * batch
     const indices = this.#order.subarray(from, from + batch)
-    const draw = random(seed * 104729 + step)
-    const size = this.x.length / batch
-    for (let i = 0; i < batch; i++) {
-      this.#write(indices[i], this.x, i * size, randomMove(draw, shift, flip))
-      if (colour > 0) recoloured(this.x.subarray(i * size, (i + 1) * size), colour, draw)
-    }
-    for (const n of this.noise) drawNoise(n.noise, n.data, draw)
-    this.#writeTargets(indices)
-    if (mixup > 0) {
-      const weight = beta(mixup, draw)
-      mix(this.x, batch, weight)
-      mix(this.targets, batch, weight)
-    }
+    await this.writeAt(indices, random(seed * 104729 + step))
     return indices
+  }
+
+  /** Writes the samples at `indices`, as many as a batch has. */
+  async writeAt(indices: Uint32Array, draw = random(0)): Promise<void> {
+    const { shift = 0, flip = false, colour = 0, mixup = 0 } = this.#options
+    const { batch, input } = this.#plan
+    await this.#reader.read(indices, (write, sample) => {
+      write(randomMove(draw, shift, flip))
+      if (colour > 0) recoloured(sample, colour, draw)
+    })
+    for (const { noise, data } of this.#noise) drawNoise(noise, data, draw)
+    this.#writeTargets(indices)
+    const x = this.#reader.fed.get(input)?.data
+    if (mixup > 0 && x instanceof Float32Array) {
+      const weight = beta(mixup, draw)
+      mix(x, batch, weight)
+      mix(this.#targets, batch, weight)
+    }
   }
 
   #writeTargets(indices: Uint32Array): void {
     const { labels, targets } = this.#data
-    const outputs = this.#outputs
-    if (labels) writeTargets(this.targets, labels, indices, outputs, this.#options.labelSmoothing ?? 0)
+    const { outputs } = this.#plan
+    if (labels) writeTargets(this.#targets, labels, indices, outputs, this.#options.labelSmoothing ?? 0)
     else if (targets)
       for (let i = 0; i < indices.length; i++)
-        this.targets.set(targets.subarray(indices[i] * outputs, (indices[i] + 1) * outputs), i * outputs)
+        this.#targets.set(targets.subarray(indices[i] * outputs, (indices[i] + 1) * outputs), i * outputs)
   }
 }
 

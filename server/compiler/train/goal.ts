@@ -1,13 +1,13 @@
 import { EspalierError } from '@espalier/shared'
 import type * as ort from 'onnxruntime-node'
 import type { Graph } from '../graph/index.js'
-import { classification, eachOutput, type LossOf, matching } from './loss.js'
+import { added, classification, eachOutput, type LossOf, matching } from './loss.js'
 import { lossNameOf, type Samples, type TrainOptions } from './options.js'
-import { outputsTeacher, teacherOf } from './teacher.js'
+import { both, outputsTeacher, teacherOf } from './teacher.js'
 
 /** A teacher's answers to a batch, as feeds of what the loss asks for. */
 export interface Guide {
-  (x: ort.Tensor): Promise<Record<string, ort.Tensor>>
+  (feeds: Readonly<Record<string, ort.Tensor>>): Promise<Record<string, ort.Tensor>>
   release(): Promise<void>
 }
 
@@ -18,6 +18,8 @@ export interface Goal {
   readonly data: Samples
   /** Whether it looks at labels or targets. */
   readonly byData: boolean
+  /** The output that those are for. */
+  readonly answer: string
   /** The teacher, opened, where it looks at one. */
   guide(batch: number, outputs: number): Promise<Guide | undefined>
 }
@@ -25,6 +27,8 @@ export interface Goal {
 /** @throws OPTION_INVALID for the loss `matching` without a teacher */
 export function goalOf(graph: Graph, data: Samples, options: TrainOptions): Goal {
   const { teacher } = options
+  const answer = data.answer ?? graph.outputs[0].name
+  const names = graph.outputs.flatMap((o) => (o.dtype === 'float32' ? [o.name] : []))
   const kind = options.loss ?? lossNameOf(data, graph)
   if (kind === 'matching') {
     if (!teacher)
@@ -32,24 +36,29 @@ export function goalOf(graph: Graph, data: Samples, options: TrainOptions): Goal
         data.labels || options.loss ? 'OPTION_INVALID' : 'DATA_UNLABELLED',
         'a network of other outputs than [batch, classes] is trained to match a teacher: give --teacher',
       )
-    const names = graph.outputs.flatMap((o) => (o.dtype === 'float32' ? [o.name] : []))
     return {
+      answer,
       loss: matching(names),
       data: { ...data, labels: undefined, targets: undefined },
       byData: false,
-      guide: (batch) => outputsTeacher(teacher.graph, batch, data.dims, names),
+      guide: (batch) => outputsTeacher(teacher.graph, batch, data, names),
     }
   }
   const known = data.labels !== undefined || data.targets !== undefined
   const share = !teacher ? 0 : known ? (teacher.share ?? 0.7) : 1
-  const terms = { teacherShare: share, temperature: teacher?.temperature ?? 4 }
+  const terms = { teacherShare: share, temperature: teacher?.temperature ?? 4, answer }
+  const main = kind === 'cross-entropy' ? classification(terms) : eachOutput(kind, terms)
+  const others = names.filter((name) => name !== answer)
   return {
-    loss: kind === 'cross-entropy' ? classification(terms) : eachOutput(kind, terms),
+    answer,
+    loss: share > 0 && others.length > 0 ? added(main, matching(others), share) : main,
     data,
     byData: share < 1,
     async guide(batch, outputs) {
       if (!teacher || share === 0) return undefined
-      return teacherOf(teacher.graph, batch, data.dims, outputs, kind === 'mse' ? 'value' : 'logits')
+      const of = { classes: outputs, what: kind === 'mse' ? 'value' : 'logits', answer } as const
+      const first = await teacherOf(teacher.graph, batch, data, of)
+      return others.length > 0 ? both(first, await outputsTeacher(teacher.graph, batch, data, others)) : first
     },
   }
 }

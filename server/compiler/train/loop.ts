@@ -1,13 +1,11 @@
 import { EspalierError } from '@espalier/shared'
-import * as ort from 'onnxruntime-node'
 import { elementCount, type Graph, type Tensor } from '../graph/index.js'
-import { openSession } from '../runtime/index.js'
+import { openSession, toRuntime } from '../runtime/index.js'
 import { diverged } from './diverged.js'
 import { Feeder } from './feeder.js'
 import { frozenWeights } from './frozen.js'
 import { goalOf } from './goal.js'
 import { learningOf } from './learning.js'
-import { TARGETS } from './loss.js'
 import { MovingAverage } from './moving-average.js'
 import {
   peakOf,
@@ -71,23 +69,23 @@ export async function trainHere(
   hooks: LoopHooks,
 ): Promise<Loop> {
   const { epochs = 1 } = options
-  requireSense(options)
+  requireSense(options, samples)
   const goal = goalOf(graph, samples, options)
   const { data } = goal
   const batch = Math.min(options.batch ?? 64, data.count)
   const frozen = frozenWeights(graph, options.freeze ?? [])
   const tg = await trainingGraph(graph, {
-    shapes: batchOf(graph, batch, data.dims),
+    shapes: batchOf(graph, batch, data),
     batchNorm: options.batchNorm ?? 'batch',
     loss: goal.loss,
     frozen: (name) => frozen.has(name),
     dropout: options.dropout ?? true,
   })
-  const [{ name: input }] = tg.inputs
-  const [{ logits, dims }] = tg.outputs.values()
+  const { logits, dims } = tg.outputs.get(goal.answer)!
   const classes = elementCount(dims) / batch
   requireLabels(data, classes, goal.byData)
-  const feeder = new Feeder(data, options, batch, classes, tg.noise)
+  const input = graph.inputs[0].name
+  const feeder = new Feeder(data, options, { batch, outputs: classes, input, noise: tg.noise })
   const { perEpoch } = feeder
   const steps = Math.min(epochs * perEpoch, options.maxSteps ?? Number.POSITIVE_INFINITY)
   const weights = new Weights(graph, tg)
@@ -98,10 +96,7 @@ export async function trainHere(
   const learning = learningOf(weights, sparse, options, steps)
   const average = options.average ? new MovingAverage(values, options.average) : undefined
   const stopping = options.stopping && new Stopping(graph, weights, options.stopping, resume?.stopping)
-  feeds[input] = new ort.Tensor('float32', feeder.x, [batch, ...data.dims])
-  if (goal.byData) feeds[TARGETS] = new ort.Tensor('float32', feeder.targets, [batch, classes])
-  for (const { noise, data } of feeder.noise)
-    feeds[noise.name] = new ort.Tensor('float32', data, [...noise.dims])
+  const known = new Set(tg.graph.inputs.map((i) => i.name))
   const session = await openSession(tg.graph)
   const guide = await goal.guide(batch, classes)
 
@@ -138,8 +133,10 @@ export async function trainHere(
     for (; step < last && !ended; step++) {
       hooks.between?.(state)
       const epoch = Math.floor(step / perEpoch)
-      const indices = feeder.write(step)
-      if (guide) Object.assign(feeds, await guide(feeds[input]))
+      const indices = await feeder.write(step)
+      const given = Object.fromEntries([...feeder.fed].map(([name, fed]) => [name, toRuntime(fed)]))
+      for (const [name, tensor] of Object.entries(given)) if (known.has(name)) feeds[name] = tensor
+      if (guide) Object.assign(feeds, await guide(given))
       sparse.before(step)
       const results = await session.run(feeds)
       const array = (name: string) => results[name].data as Float32Array

@@ -25,6 +25,8 @@ export interface LossContext {
 export type LossOf = (context: LossContext) => string
 
 export interface LossTerms {
+  /** The output that is compared with labels, targets or a teacher's. */
+  readonly answer: string
   /** Share of the teacher in the loss, 0 to 1; the labels have the rest. */
   readonly teacherShare: number
   readonly temperature: number
@@ -36,6 +38,18 @@ export const TEACHER_LOGITS = 'espalier.teacher'
 
 /** Name of the input that holds a teacher's output. */
 export const teacherInput = (output: string): string => `espalier.teacher/${output}`
+
+/** One loss, and a share of another. */
+export const added =
+  (loss: LossOf, other: LossOf, share: number): LossOf =>
+  (context) =>
+    context.g.add(loss(context), context.g.scale(other(context), share))
+
+function answerOf(outputs: LossContext['outputs'], name: string): Output {
+  const output = outputs.get(name)
+  if (output) return output
+  throw new EspalierError('OPTION_INVALID', `the network has no output '${name}' of float32 numbers`)
+}
 
 /**
  * How far the outputs `names` are from a teacher's, for networks of any outputs (detectors, sequences): of each the mean
@@ -63,17 +77,11 @@ export const matching =
 /**
  * The mean over batch and outputs of an error of each output alone, (1 − s) of it against targets and s against a teacher's:
  * `mse`, (y − t)², or `bce`, the binary cross-entropy of sigmoid(z).
- * @throws MODEL_UNSUPPORTED for a network with several outputs
  */
 export const eachOutput =
-  (kind: 'bce' | 'mse', { teacherShare: share }: Pick<LossTerms, 'teacherShare'>): LossOf =>
+  (kind: 'bce' | 'mse', { teacherShare: share, answer }: Omit<LossTerms, 'temperature'>): LossOf =>
   ({ g, outputs, input }) => {
-    const [{ logits, value, dims }] = outputs.values()
-    if (outputs.size !== 1)
-      throw new EspalierError(
-        'MODEL_UNSUPPORTED',
-        `training on targets needs a network with one output; this one has ${outputs.size}`,
-      )
+    const { logits, value, dims } = answerOf(outputs, answer)
     const [batch] = dims
     const count = elementCount(dims) / batch
     const y = g.reshape(kind === 'bce' ? logits : value, [batch, count])
@@ -95,19 +103,18 @@ export const eachOutput =
 /**
  * (1 − s) · cross-entropy(targets, softmax(z)) + s · T² · KL(softmax(t / T) ‖ softmax(z / T)), the mean over the batch,
  * the mix of Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2;
- * T² keeps the two gradients of one size. The network has one output [batch, classes].
- * @throws MODEL_UNSUPPORTED if it has not
+ * T² keeps the two gradients of one size. The output is [batch, classes].
+ * @throws MODEL_UNSUPPORTED if it is not
  */
 export const classification =
-  ({ teacherShare: share, temperature }: LossTerms): LossOf =>
+  ({ teacherShare: share, temperature, answer }: LossTerms): LossOf =>
   ({ g, outputs, input }) => {
-    const [{ logits: z, dims }] = outputs.values()
+    const { logits: z, dims } = answerOf(outputs, answer)
     const [batch, classes] = dims
-    if (outputs.size !== 1 || elementCount(dims) !== batch * classes)
+    if (elementCount(dims) !== batch * classes)
       throw new EspalierError(
         'MODEL_UNSUPPORTED',
-        `training on labels needs a classifier with one output [batch, classes]; this network gives ${outputs.size} ` +
-          `output(s), the first of them [${dims.join(', ')}]`,
+        `training on labels needs an output [batch, classes]; '${answer}' is [${dims.join(', ')}]`,
       )
     const logits = dims.length === 2 ? z : g.reshape(z, [batch, classes])
     const parts: string[] = []

@@ -4,15 +4,18 @@ import type { Graph } from '../graph/index.js'
 import type { OptimizerName, ScheduleName } from '../names.js'
 import type { SparsityPlan } from './sparse/index.js'
 
-/** What a network is trained on, whole in memory; `labels` may be absent for distillation alone. */
-export type Samples = Omit<Dataset, 'spec' | 'classNames'>
+/** What a network is trained on; `labels` may be absent for distillation alone. */
+export type Samples = Omit<Dataset, 'spec' | 'classNames' | 'files'>
 
 export type LossName = (typeof lossNames)[number]
 export const lossNames = ['cross-entropy', 'bce', 'mse', 'matching'] as const
 
 /** See `TrainOptions.loss`. */
-export function lossNameOf(data: Pick<Samples, 'labels' | 'targets'>, { outputs }: Graph): LossName {
-  const rank = outputs[0]?.dims?.length
+export function lossNameOf(
+  data: Pick<Samples, 'labels' | 'targets' | 'answer'>,
+  { outputs }: Graph,
+): LossName {
+  const rank = (outputs.find((o) => o.name === data.answer) ?? outputs[0])?.dims?.length
   if (!data.labels && !data.targets)
     return outputs.length > 1 || (rank !== undefined && rank !== 2) ? 'matching' : 'cross-entropy'
   if (!data.targets) return 'cross-entropy'
@@ -72,7 +75,7 @@ export interface TrainOptions {
   /** Largest Euclidean norm of all gradients together; 0 switches clipping off; 5 by default. */
   readonly clip?: number
   /**
-   * What the outputs are compared with their targets by. `cross-entropy` where data have labels; else `bce`, the binary
+   * What the output that data are for (`answer`) is compared with their labels or targets by. `cross-entropy` where data have labels; else `bce`, the binary
    * cross-entropy of each output, where targets are 0 and 1, and `mse`, the mean squared error, where they are other numbers.
    * `matching` is the teacher's alone: the squared difference of every output, which all networks have; without labels and
    * targets it is taken where a network is no classifier of one output [batch, classes].
@@ -80,7 +83,7 @@ export interface TrainOptions {
   readonly loss?: LossName
   /** Softens the labels: each class gets this share divided by the number of classes; 0 by default. */
   readonly labelSmoothing?: number
-  /** Distillation (Hinton et al. 2015): the teacher sees what the student sees. */
+  /** Distillation (Hinton et al. 2015): the teacher sees what the student sees; further outputs are matched with its own. */
   readonly teacher?: {
     readonly graph: Graph
     /** 4 by default. */
@@ -152,14 +155,11 @@ export interface TrainResult {
 export const peakOf = ({ lr, optimizer }: TrainOptions): number => lr ?? (optimizer === 'sgd' ? 0.01 : 1e-3)
 
 /** @throws OPTION_INVALID for options that train nothing or cannot hold together */
-export function requireSense({
-  epochs = 1,
-  batch = 64,
-  average = 0,
-  stopping,
-  mixup = 0,
-  ...more
-}: TrainOptions): void {
+export function requireSense(
+  { epochs = 1, batch = 64, average = 0, stopping, mixup = 0, ...more }: TrainOptions,
+  { dtype = 'float32' }: Pick<Samples, 'dtype'> = {},
+): void {
+  const changed = mixup > 0 || (more.colour ?? 0) > 0 || (more.shift ?? 0) > 0 || more.flip
   const wrong =
     epochs < 1 || batch < 1
       ? `${epochs} epochs in batches of ${batch} train nothing; both must be at least 1`
@@ -171,6 +171,8 @@ export function requireSense({
             ? `mixup takes an α from 0 to 1, not ${mixup}`
             : more.sparsity && more.keepZeros
               ? 'zeros are either kept or made: give one of keepZeros and sparsity'
-              : undefined
+              : changed && dtype !== 'float32'
+                ? `shift, flip, colour and mixup change images; the network takes ${dtype}`
+                : undefined
   if (wrong) throw new EspalierError('OPTION_INVALID', wrong)
 }

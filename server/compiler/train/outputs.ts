@@ -4,14 +4,15 @@ import type { Sizes } from './shapes.js'
 
 const endings = new Set(['Softmax', 'LogSoftmax', 'Sigmoid'])
 
-/** The network's outputs, each with what a final activation is given: losses are computed from that. */
+/** The network's float outputs, each with what a final activation is given: losses are computed from that. */
 export function outputsOf(graph: Graph, { dims }: Pick<Sizes, 'dims'>): ReadonlyMap<string, Output> {
   return new Map(
-    graph.outputs.map(({ name }) => {
+    graph.outputs.flatMap(({ name, dtype }) => {
+      if (dtype !== 'float32') return []
       const shape = dims.get(name) ?? []
       const last = graph.producer(name)
       const ends = last && endings.has(last.op) && last.domain === '' && isPlain(last, graph.opset, shape)
-      return [name, { value: name, logits: ends ? last.inputs[0] : name, dims: shape }]
+      return [[name, { value: name, logits: ends ? last.inputs[0] : name, dims: shape }] as const]
     }),
   )
 }

@@ -1,20 +1,22 @@
 import { EspalierError } from '@espalier/shared'
+import { type Field, fieldsOf } from '../data/index.js'
 import { type Graph, int64s, type Node, numbersOf, type Value } from '../graph/index.js'
+import type { Samples } from './options.js'
 import { upgraded } from './upgrade.js'
 
 /** Shapes of everything that the network is fed at once, by input. */
 export type InputShapes = ReadonlyMap<string, readonly number[]>
 
 /**
- * Shapes of a batch for a network that takes one float tensor.
- * @param sample shape of one sample, without the batch
- * @throws DATA_SHAPE_MISMATCH if the network takes anything else
+ * Shapes of a batch of samples.
+ * @throws DATA_SHAPE_MISMATCH if they are not for each of the network's inputs, of its type
  */
-export function batchOf(graph: Graph, batch: number, sample: readonly number[]): InputShapes {
-  const [input] = graph.inputs
-  if (graph.inputs.length !== 1 || input.dtype !== 'float32')
-    throw unlike(graph, `a sample is [${sample.join(', ')}]`)
-  return new Map([[input.name, [batch, ...sample]]])
+export function batchOf(graph: Graph, batch: number, samples: Pick<Samples, 'others'> & Field): InputShapes {
+  const fields = new Map(fieldsOf(samples, graph.inputs[0]?.name ?? ''))
+  const lacks = graph.inputs.some(({ name, dtype }) => (fields.get(name)?.dtype ?? 'float32') !== dtype)
+  const spelled = [...fields].map(([n, f]) => `${n} ${f.dtype ?? 'float32'} [${f.dims.join(', ')}]`)
+  if (lacks || fields.size !== graph.inputs.length) throw unlike(graph, `a sample is ${spelled.join('; ')}`)
+  return new Map([...fields].map(([name, { dims }]) => [name, [batch, ...dims]]))
 }
 
 /**

@@ -1,9 +1,7 @@
-import * as ort from 'onnxruntime-node'
-import { sampleSize } from '../data/index.js'
+import { BatchReader } from '../data/index.js'
 import { floats, type Graph, type Tensor } from '../graph/index.js'
-import { openSession } from '../runtime/index.js'
+import { openSession, toRuntime } from '../runtime/index.js'
 import { withBatchStatistics } from './batch-norm.js'
-import { sampleWriter } from './batches.js'
 import type { Samples } from './options.js'
 import { withConstants } from './parameters.js'
 import { batchOf, prepare } from './prepare.js'
@@ -21,7 +19,7 @@ export async function refreshStatistics(
   { samples = 2048, batch: wanted = 64 }: { samples?: number; batch?: number } = {},
 ): Promise<Graph> {
   const batch = Math.min(wanted, data.count)
-  const { graph: counting, norms } = withBatchStatistics(prepare(graph, batchOf(graph, batch, data.dims)))
+  const { graph: counting, norms } = withBatchStatistics(prepare(graph, batchOf(graph, batch, data)))
   if (norms.length === 0) return graph
   const outputs = norms.flatMap((n) => [n.batchMean, n.batchVariance])
   const session = await openSession(
@@ -33,14 +31,12 @@ export async function refreshStatistics(
     variance: new Float64Array(channels),
   }))
   const batches = Math.max(1, Math.floor(Math.min(samples, data.count) / batch))
-  const x = new Float32Array(batch * sampleSize(data))
-  const write = sampleWriter(data)
+  const reader = new BatchReader(data, batch, graph.inputs[0].name)
+  const feeds = Object.fromEntries([...reader.fed].map(([name, fed]) => [name, toRuntime(fed)]))
   try {
     for (let b = 0; b < batches; b++) {
-      for (let i = 0; i < batch; i++) write(b * batch + i, x, i * sampleSize(data))
-      const results = await session.run({
-        [counting.inputs[0].name]: new ort.Tensor('float32', x, [batch, ...data.dims]),
-      })
+      await reader.read(Array.from({ length: batch }, (_, i) => b * batch + i))
+      const results = await session.run(feeds)
       for (const [k, { batchMean, batchVariance }] of norms.entries()) {
         const [mean, variance] = [batchMean, batchVariance].map((n) => results[n].data as Float32Array)
         const sum = sums[k]

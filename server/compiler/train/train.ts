@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { EspalierError } from '@espalier/shared'
+import type { Dataset } from '../data/index.js'
 import { type Graph, type Tensor, tensor } from '../graph/index.js'
 import { writeModel } from '../onnx/index.js'
 import type { Samples, TrainOptions, TrainProgress, TrainResult } from './options.js'
@@ -83,12 +84,5 @@ export async function train(
 }
 
 /** What training needs of data, and nothing that cannot be sent to a process. */
-const plain = ({ count, dims, values, labels, targets, origin, preprocess }: Samples): Samples => ({
-  count,
-  dims,
-  values,
-  labels,
-  targets,
-  origin,
-  preprocess,
-})
+const plain = ({ spec: _, classNames: __, files: ___, ...samples }: Samples & Partial<Dataset>): Samples =>
+  samples

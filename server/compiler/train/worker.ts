@@ -1,4 +1,5 @@
 import { asEspalierError, EspalierError } from '@espalier/shared'
+import { identityOf } from '../data/index.js'
 import { readModel } from '../onnx/index.js'
 import { loadCheckpoint, removeCheckpoint, runKey, saveCheckpoint } from './checkpoint.js'
 import { type TrainState, trainHere } from './loop.js'
@@ -22,7 +23,7 @@ async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
     model,
     teacher ?? '',
     JSON.stringify({ ...rest, stopping: stopping?.patience }),
-    ...[data, stopping?.data].flatMap((d) => [bytesOf(d?.values), bytesOf(d?.labels), bytesOf(d?.targets)]),
+    ...[data, stopping?.data].flatMap((d) => (d ? [...identityOf(d)] : [])),
   )
   let saved = performance.now()
   const { constants, history, state } = await trainHere(
@@ -48,9 +49,6 @@ async function work({ job }: Extract<Request, { job: object }>): Promise<void> {
   else if (checkpoint) removeCheckpoint(checkpoint)
   await send({ result: { constants, history } })
 }
-
-const bytesOf = (array?: Uint8Array | Float32Array | Int32Array) =>
-  array ? new Uint8Array(array.buffer, array.byteOffset, array.byteLength) : ''
 
 const finite = ({ weights }: TrainState) =>
   [...weights.values()].every((values) => values.every(Number.isFinite))

