@@ -13,7 +13,7 @@ import { type Broker, EmbeddedBroker, OutsideBroker } from './broker/index.js'
 import { ArtifactStore, Datasets, Models, Variants } from './catalog/index.js'
 import { Compilations } from './compilations/index.js'
 import type { Config } from './config.js'
-import { BlockServer, Catalogues, serviceKeys } from './delivery/index.js'
+import { BlockServer, Catalogues, freshRoots, serviceKeys } from './delivery/index.js'
 import { Events } from './events.js'
 import { Fleet } from './fleet/index.js'
 import { buildApp, builtDashboard } from './http/app.js'
@@ -61,7 +61,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const db = openDatabase(inData('espalier.db'))
     undo.push(() => db.close())
     const events = new Events()
-    const { signing: key, secret, rootKey, roots } = serviceKeys(config.data)
+    const { signing: key, secret, rootKey } = serviceKeys(config.data)
     const artifacts = new ArtifactStore(inData('artifacts'))
     const uploads = { uploadBytes: config.upload, reading }
     const models = new Models(db, artifacts, events, uploads)
@@ -133,7 +133,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => reports.flush())
     undo.push(() => broker.close())
     const restore = async () => {
-      await broker.retain(topic('keys', {}), roots)
+      await broker.retain(topic('keys', {}), freshRoots(config.data, log, Date.now()))
       await catalogues.restore()
       for (const { model, version } of variants.versions()) await publish(model, version) // what a crash left out
       fleet.restore()

@@ -142,12 +142,16 @@ export function verified<S extends Type.TSchema>(
 }
 
 /** Whether this is an envelope that one of the keys has signed. */
-export function isSignedBy(envelope: unknown, keys: readonly KeyObject[]): boolean {
-  if (!isEnvelope(envelope)) return false
+export const isSignedBy = (envelope: unknown, keys: readonly KeyObject[]): boolean =>
+  signersOf(envelope, keys).length > 0
+
+/** Those of the keys that have signed an envelope; none if it is no envelope. */
+export function signersOf(envelope: unknown, keys: readonly KeyObject[]): KeyObject[] {
+  if (!isEnvelope(envelope)) return []
   const byId = new Map(keys.map((key) => [keyId(key), key]))
-  return envelope.signatures.some(({ keyid, sig }) => {
+  return envelope.signatures.flatMap(({ keyid, sig }) => {
     const key = byId.get(keyid)
-    return key !== undefined && isSignature(sig, envelope.signed, key)
+    return key !== undefined && isSignature(sig, envelope.signed, key) ? [key] : []
   })
 }
 

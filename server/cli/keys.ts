@@ -3,12 +3,14 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { EspalierError } from '@espalier/shared'
 import type { Root } from '@espalier/shared/messages/index.js'
 import { keyId, publicKeyFrom, publicKeyText } from '@espalier/shared/signing.js'
+import type { Command } from 'commander'
 import {
   backupOf,
   chainIn,
   keyFiles,
   keyIn,
   newestRoot,
+  renew,
   restoreKeys,
   rootKeyOf,
   rotate,
@@ -39,7 +41,7 @@ export const command: Define = (keys) => {
     },
   )
 
-  define(
+  const rotating = define(
     'rotate',
     'give the service another signing key, which devices learn from the root key; it must not run',
   )
@@ -50,12 +52,8 @@ export const command: Define = (keys) => {
       duration,
       duration('30d'),
     )
-    .option(
-      '--root-key <file>',
-      'the backup or PEM file with the root key, where it is not in the data folder',
-    )
-    .option('--passphrase-file <file>', 'what the backup was written under')
-    .action((options: Options & { root?: boolean; overlap: number; rootKey?: string }) => {
+  rootKeyOptions(rotating).action(
+    (options: Options & { root?: boolean; overlap: number; rootKey?: string }) => {
       const rootKey = rootKeyFrom(options)
       const root = alone(options.data, () =>
         rotate(options.data, {
@@ -66,7 +64,19 @@ export const command: Define = (keys) => {
         }),
       )
       outputOf(options).result(told(options.data, root), () => about(options.data, root))
-    })
+    },
+  )
+
+  rootKeyOptions(
+    define(
+      'renew',
+      'let the root hold for another year; the service does so itself where the root key is in the data folder',
+    ),
+  ).action((options: Options & { rootKey?: string }) => {
+    const rootKey = rootKeyFrom(options)
+    const root = alone(options.data, () => renew(options.data, { rootKey, now: Date.now() }))
+    outputOf(options).result(told(options.data, root), () => about(options.data, root))
+  })
 
   define('backup', 'write all keys to a file that is kept elsewhere')
     .requiredOption('-o, --output <file>', 'where to')
@@ -126,6 +136,7 @@ function told(data: string, root: Root) {
   return {
     version: root.version,
     issuedAt: root.issuedAt,
+    expiresAt: root.expiresAt ?? null,
     root: root.root.map((key) => ({ key, keyid: id(key), here: here.includes(key) })),
     documents: root.documents.map(({ key, until }) => ({
       key,
@@ -142,12 +153,27 @@ function about(data: string, root: Root): string {
   return facts({
     'Root version': String(said.version),
     Since: show.time(said.issuedAt),
+    Expires: expiry(said.expiresAt),
     'Root key': said.root.map(({ keyid, here }) => `${keyid.slice(0, 16)}, ${where(here)}`).join('; '),
     'Signed by': said.documents
       .map(({ keyid, until }) => keyid.slice(0, 16) + (until === null ? '' : ` until ${show.time(until)}`))
       .join('; '),
   })
 }
+
+function expiry(at: number | null): string | null {
+  if (at === null) return 'never'
+  const isPast = at <= Date.now()
+  return `${show.time(at)}${isPast ? ', so devices believe nothing new; renew it: espalier keys renew' : ''}`
+}
+
+const rootKeyOptions = (command: Command) =>
+  command
+    .option(
+      '--root-key <file>',
+      'the backup or PEM file with the root key, where it is not in the data folder',
+    )
+    .option('--passphrase-file <file>', 'what the backup was written under')
 
 function passphrase({ passphraseFile }: Options): string | undefined {
   if (passphraseFile === undefined) return undefined

@@ -9,6 +9,15 @@ export {
   type Published,
 } from './catalogues.js'
 export { backupOf, restoreKeys, rootKeyOf } from './key-backup.js'
-export { chainIn, keyFiles, keyIn, newestRoot, type ServiceKeys, serviceKeys } from './keys.js'
-export { type Rotation, rotate } from './rotation.js'
+export {
+  chainIn,
+  keyFiles,
+  keyIn,
+  newestRoot,
+  rootLifetimeMs,
+  type ServiceKeys,
+  serviceKeys,
+} from './keys.js'
+export { freshRoots } from './root-expiry.js'
+export { type Rotation, renew, rotate } from './rotation.js'
 export { writeSecret } from './secret-file.js'

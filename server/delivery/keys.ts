@@ -12,6 +12,9 @@ import { parse, type Root, root, roots } from '@espalier/shared/messages/index.j
 import { publicKeyText, seal } from '@espalier/shared/signing.js'
 import { writeSecret } from './secret-file.js'
 
+/** How long a root holds: what must be renewed while the root key is at hand, and announces itself where it is not. */
+export const rootLifetimeMs = 365 * 24 * 3600 * 1000
+
 /** The service's keys, in files that only their owner may read. */
 export interface ServiceKeys {
   /** Signs what devices act on. */
@@ -20,8 +23,6 @@ export interface ServiceKeys {
   readonly secret: KeyObject
   /** The public half of the root key, which devices are given when they come in. */
   readonly rootKey: string
-  /** What devices may know of keys: the message `keys`. */
-  readonly roots: Buffer
 }
 
 /**
@@ -52,7 +53,6 @@ export function serviceKeys(folder: string, now: () => number = Date.now): Servi
     signing,
     secret: createSecretKey(Buffer.from(readFileSync(files.secret, 'utf8'), 'base64')),
     rootKey: last.root[0],
-    roots: readFileSync(files.roots),
   }
 }
 
@@ -113,7 +113,8 @@ function begin(folder: string, issuedAt: number): void {
   const key = keyIn(files.signing)
   const text = publicKeyText(key)
   const documents = [{ key: text, until: null }]
-  appendRoot(files.roots, [], { type: 'root', version: 1, issuedAt, root: [text], documents }, key)
+  const expiresAt = issuedAt + rootLifetimeMs
+  appendRoot(files.roots, [], { type: 'root', version: 1, issuedAt, expiresAt, root: [text], documents }, key)
 }
 
 const invalid = (path: string, what: string, cause?: unknown) =>

@@ -3,7 +3,17 @@ import { existsSync } from 'node:fs'
 import { EspalierError } from '@espalier/shared'
 import type { Root } from '@espalier/shared/messages/index.js'
 import { publicKeyText } from '@espalier/shared/signing.js'
-import { appendRoot, chainIn, finishRotation, keyFiles, keyIn, newestRoot, newKey, writeKey } from './keys.js'
+import {
+  appendRoot,
+  chainIn,
+  finishRotation,
+  keyFiles,
+  keyIn,
+  newestRoot,
+  newKey,
+  rootLifetimeMs,
+  writeKey,
+} from './keys.js'
 
 export interface Rotation {
   /** `signing`: what signs documents; `root`: what says which keys those are. */
@@ -22,15 +32,9 @@ export interface Rotation {
  */
 export function rotate(folder: string, { which, overlapMs, rootKey, now }: Rotation): Root {
   const files = keyFiles(folder)
-  finishRotation(folder)
-  const chain = chainIn(files.roots)
-  const last = newestRoot(chain)
-  const old = rootKey ?? rootKeyIn(folder, last)
-  if (!last.root.includes(publicKeyText(old)))
-    throw new EspalierError('KEY_INVALID', 'this is not the root key that devices trust; name another')
+  const { chain, last, key: old, base } = successor(folder, rootKey, now)
   const key = newKey()
   const text = publicKeyText(key)
-  const base = { ...last, version: last.version + 1, issuedAt: now }
   if (which === 'root') {
     if (!existsSync(files.root) && publicKeyText(keyIn(files.signing)) === publicKeyText(old))
       throw new EspalierError('KEY_INVALID', 'one key is both root and signing; rotate the signing key first')
@@ -48,6 +52,32 @@ export function rotate(folder: string, { which, overlapMs, rootKey, now }: Rotat
   }
   finishRotation(folder)
   return newestRoot(chainIn(files.roots))
+}
+
+/**
+ * Says the newest root once more, so that it holds for another `rootLifetimeMs` from `now`; the keys stay what they are. An
+ * expired one is renewed as well: devices follow it to its successor (TUF §5.3.10).
+ * @throws KEY_INVALID
+ */
+export function renew(folder: string, { rootKey, now }: Pick<Rotation, 'rootKey' | 'now'>): Root {
+  const { chain, key, base } = successor(folder, rootKey, now)
+  appendRoot(keyFiles(folder).roots, chain, base, key)
+  return base
+}
+
+/** What the next root begins with, and the key that signs it. */
+function successor(folder: string, rootKey: KeyObject | undefined, now: number) {
+  finishRotation(folder)
+  const chain = chainIn(keyFiles(folder).roots)
+  const last = newestRoot(chain)
+  const key = rootKey ?? rootKeyIn(folder, last)
+  if (!last.root.includes(publicKeyText(key)))
+    throw new EspalierError('KEY_INVALID', 'this is not the root key that devices trust; name another')
+  const base: Root = {
+    ...{ ...last, version: last.version + 1 },
+    ...{ issuedAt: now, expiresAt: now + rootLifetimeMs },
+  }
+  return { chain, last, key, base }
 }
 
 /** The root key, while it is in the folder. @throws KEY_INVALID */

@@ -6,12 +6,14 @@ import { defineMessage } from './message.js'
 /**
  * Which keys devices trust, after the root role of The Update Framework (specification, §4.3 and §5.3): `root` may say so anew,
  * `documents` sign everything else, each until then at most. A version is signed by a root key of the one before and by one
- * of its own.
+ * of its own. Once the newest has expired nothing new is believed until a newer one comes; what has no `expiresAt` is of before
+ * roots had one.
  */
 export const Root = Type.Object({
   type: Type.Literal('root'),
   version: Rising,
   issuedAt: At,
+  expiresAt: Type.Optional(At),
   root: Type.Array(PublicKey, { minItems: 1, maxItems: 4 }),
   documents: Type.Array(Type.Object({ key: PublicKey, until: Nullable(At) }), { minItems: 1, maxItems: 8 }),
 })

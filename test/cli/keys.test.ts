@@ -50,7 +50,7 @@ t.test(
       version: 1,
       documents: [{ until: null, here: true }],
     })
-    t.match(await keys('rotate'), { status: 0, stdout: /Root version\s+2/ })
+    t.match(await keys('rotate'), { status: 0, stdout: /Root version\s+2[\s\S]*Expires\s+20/ })
     await service.start()
     await until('it has heard of the key', () => roots() === 2)
     await until('and obeys it', async () => {
@@ -113,6 +113,7 @@ t.test(
       t.match(await keys('backup', '-o', newest, ...root, ...kept), { status: 0 })
       for (const name of ['service.key', 'service.secret', 'roots.json']) rmSync(join(data, name))
       t.match(await keys('restore', newest, ...kept), { status: 0, stdout: /Root version\s+4/ })
+      t.match(await keys('renew'), { status: 0, stdout: /Root version\s+5/ })
       await service.start()
       agent.start()
       await until(

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exporters } from '@espalier/server/broker/export.js'
+import { keyFiles, rotate, serviceKeys } from '@espalier/server/delivery/index.js'
 import { desired } from '@espalier/shared/messages/index.js'
-import { publicKeyText, seal } from '@espalier/shared/signing.js'
+import { keyId, publicKeyFrom, publicKeyText, seal } from '@espalier/shared/signing.js'
 import t from 'tap'
 
 const espalier = (...args: string[]) =>
@@ -16,14 +17,14 @@ const espalier = (...args: string[]) =>
 
 const { privateKey } = generateKeyPairSync('ed25519')
 const now = Date.now()
-const document = (expiresAt: number) =>
+const document = (expiresAt: number, key = privateKey) =>
   seal(
     desired,
     {
       ...{ type: 'desired', device: 'pi-1', revision: 3, issuedAt: now, expiresAt },
       ...{ model: 'digits', version: 1, catalogueSequence: 2, objective: { maximise: 'accuracy' } },
     },
-    privateKey,
+    key,
   )
 
 t.test('a document is told to hold, or why it does not', async (t) => {
@@ -52,6 +53,55 @@ t.test('a document is told to hold, or why it does not', async (t) => {
   for (const [file, by, code] of refusals)
     t.match(await verify(file, by), { status: 1, stderr: new RegExp(code) }, `${file} ${code}`)
 })
+
+t.test(
+  'roots are followed from the key that a device was given: each version, by whom, until when',
+  async (t) => {
+    const folder = t.testdir({ 'junk.json': '{}' })
+    const { rootKey: given } = serviceKeys(folder)
+    const named = publicKeyFrom(given)
+    const { roots, signing } = keyFiles(folder)
+    rotate(folder, { which: 'signing', overlapMs: 3_600_000, now })
+    rotate(folder, { which: 'root', overlapMs: 0, now })
+    const by = serviceKeys(folder)
+    const file = join(folder, 'desired.json')
+    writeFileSync(file, document(now + 60_000, by.signing))
+    const verify = (what: string, ...more: string[]) => espalier('verify', what, '--key', given, ...more)
+    t.match(await verify(file), { status: 1, stderr: /SIGNATURE_INVALID/ }, 'the key alone does not do')
+    const told = await verify(file, '--roots', roots)
+    t.match(told, { status: 0, stdout: /By root +version 3, which expires 20/ })
+    t.match(told.stdout, new RegExp(`Signed by +${keyId(by.signing)}`))
+    t.match(await espalier('verify', file, '--key', signing), { status: 0 }, 'the signing key itself does')
+
+    const { versions } = JSON.parse((await verify(roots, '--json')).stdout)
+    const next = keyId(publicKeyFrom(by.rootKey))
+    t.match(versions, [
+      { version: 1, signedBy: [keyId(named)], root: [keyId(named)], documents: [{ keyid: keyId(named) }] },
+      { version: 2, signedBy: [keyId(named)], documents: [{ keyid: keyId(by.signing), until: null }, {}] },
+      { version: 3, signedBy: [keyId(named), next], root: [next] },
+    ])
+    t.ok(versions.every(({ expiresAt }: { expiresAt: number }) => expiresAt > now + 300 * 86_400_000))
+    t.match(await verify(roots), { status: 0, stdout: /ROOT +EXPIRES +SIGNED BY/ })
+
+    const text = readFileSync(roots, 'utf8')
+    const bent = join(folder, 'bent.json')
+    writeFileSync(bent, text.replace('"version":3', '"version":4'))
+    t.match(await verify(bent), { status: 1, stderr: /SIGNATURE_INVALID/ })
+    t.match(await verify(file, '--roots', bent), { status: 1, stderr: /SIGNATURE_INVALID/ })
+    t.match(await verify(file, '--roots', join(folder, 'junk.json')), {
+      status: 1,
+      stderr: /MESSAGE_INVALID/,
+    })
+    rotate(folder, { which: 'signing', overlapMs: 0, now: now - 2 * 365 * 86_400_000 })
+    for (const args of [[roots], [file, '--roots', roots]] as const) {
+      const [what, ...more] = args
+      t.match(await verify(what, ...more), {
+        status: 1,
+        stderr: /root 4 expired .*keys renew.*DOCUMENT_EXPIRED/,
+      })
+    }
+  },
+)
 
 t.test('permissions are exported; what deploy has is what export writes', async (t) => {
   const { status, stdout } = await espalier('broker', 'export', '--for', 'mosquitto')

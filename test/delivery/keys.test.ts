@@ -2,15 +2,20 @@ import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path'
 import {
   backupOf,
+  freshRoots,
   keyFiles,
   keyIn,
+  renew,
   restoreKeys,
+  rootKeyOf,
+  rootLifetimeMs,
   rotate,
   serviceKeys,
 } from '@espalier/server/delivery/index.js'
 import { publicKeyFrom, publicKeyText } from '@espalier/shared/signing.js'
 import { documentKeys, follow, pinned } from '@espalier/shared/trust.js'
 import t from 'tap'
+import { Log } from '../support/mqtt.js'
 
 const day = 24 * 3600 * 1000
 const texts = (keys: readonly Parameters<typeof publicKeyText>[0][]) => keys.map(publicKeyText)
@@ -58,12 +63,12 @@ t.test(
     rotate(folder, { which: 'signing', overlapMs: day, now: began })
     const last = serviceKeys(folder)
     t.not(last.rootKey, first.rootKey)
-    const old = follow(pinned(publicKeyFrom(first.rootKey)), last.roots)
+    const old = follow(pinned(publicKeyFrom(first.rootKey)), readFileSync(keyFiles(folder).roots))
     t.equal(old.version, 4, 'one that missed them all')
     t.same(texts(old.root), [last.rootKey])
     t.equal(documentKeys(old, began + day - 1).length, 3)
     t.same(texts(documentKeys(old, began + day)), [publicKeyText(last.signing)])
-    const young = follow(pinned(publicKeyFrom(last.rootKey)), last.roots)
+    const young = follow(pinned(publicKeyFrom(last.rootKey)), readFileSync(keyFiles(folder).roots))
     t.equal(young.version, 4, 'one that came in with the new root key')
     const stolen = rotate(folder, { which: 'signing', overlapMs: 0, now: began })
     t.equal(stolen.documents.length, 1, 'without an overlap the old one holds no more')
@@ -108,5 +113,33 @@ t.test('a backup brings the keys back, and only under its passphrase', (t) => {
   t.throws(() => restoreKeys(a, kept, 'correct horse battery'), { code: 'KEY_INVALID', message: /older/ })
   restoreKeys(c, backupOf(a))
   t.equal(serviceKeys(c).rootKey, serviceKeys(a).rootKey)
+  t.end()
+})
+
+t.test('the root is renewed in time while its key is here, and asked for in time where it is not', (t) => {
+  const folder = t.testdir()
+  const began = Date.now()
+  const { rootKey } = serviceKeys(folder, () => began)
+  const log = new Log()
+  const trust = (now: number) => follow(pinned(publicKeyFrom(rootKey)), freshRoots(folder, log, now))
+  t.match(trust(began + rootLifetimeMs / 3), { version: 1, expiresAt: began + rootLifetimeMs })
+  const half = began + rootLifetimeMs / 2 + day
+  t.match(trust(half), { version: 2, expiresAt: half + rootLifetimeMs })
+  t.match(trust(half), { version: 2 }, 'once')
+  rotate(folder, { which: 'signing', overlapMs: day, now: half })
+  const kept = backupOf(folder)
+  rmSync(keyFiles(folder).root)
+  const end = half + rootLifetimeMs
+  t.match(trust(end - 61 * day), { version: 3, expiresAt: end })
+  t.same(log.lines, [])
+  trust(end - 59 * day)
+  t.match(log.lines, [{ level: 'warn', message: /expires .* espalier keys renew --root-key/ }])
+  t.throws(() => documentKeys(trust(end), end), { code: 'DOCUMENT_EXPIRED' })
+  t.match(log.lines.at(-1), { level: 'error', message: /expired .* espalier keys renew --root-key/ })
+  t.throws(() => renew(folder, { now: end }), { code: 'KEY_INVALID', message: /--root-key/ })
+  renew(folder, { rootKey: rootKeyOf(kept), now: end + 1 })
+  t.equal(documentKeys(trust(end + 1), end + 1).length, 1, 'what has expired is renewed as well')
+  restoreKeys(folder, backupOf(folder, undefined, rootKeyOf(kept)))
+  t.match(trust(end + 1), { version: 4 })
   t.end()
 })
