@@ -173,7 +173,13 @@ export class Agent {
         top1: options.leastTop1 ?? null,
       },
       goal: options.goal ?? 'accuracy',
-      measure: (path, variant, signal) => benchmark(path, knownOf(variant), options.benchmark, signal),
+      measure: (variant, incumbent, signal) =>
+        benchmark(
+          this.#artifacts.modelPath(variant.digest),
+          { ...knownOf(variant), incumbent: incumbent ?? undefined },
+          options.benchmark,
+          signal,
+        ),
       onMeasured: (candidate, measured) =>
         this.#keepReport(reportOf(candidate, measured, device, options.facts, clock.now())),
       onWish: (wish) => {
@@ -205,7 +211,7 @@ export class Agent {
 
   #activation(): Activation {
     const { stateDir, benchmark: settings } = this.#options
-    const brief = { ...settings, profile: profiles.quick, processes: 1 }
+    const brief = { ...settings, profile: profiles.brief, processes: 1 }
     return new Activation({
       artifacts: this.#artifacts,
       probation: new Probation(stateDir),

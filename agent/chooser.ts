@@ -170,8 +170,9 @@ export class Chooser {
   }
 }
 
-const figuresOf = ({ measuredRamBytes, p50Ms, p95Ms }: Benchmark): Figures => ({
+const figuresOf = ({ measuredRamBytes, p50Ms, p95Ms, incumbent }: Benchmark): Figures => ({
   measuredRamBytes,
   p50Ms,
   p95Ms,
+  ...(incumbent && { beside: { digest: incumbent.variant, p50Ms: incumbent.p50Ms } }),
 })

@@ -6,6 +6,8 @@ import type { Clock } from './clock.js'
 import type { Documents } from './documents.js'
 import type { Fetcher } from './fetch/fetcher.js'
 import type { Benchmark } from './measure/benchmark.js'
+import type { Incumbent } from './measure/incumbent.js'
+import { knownOf } from './report.js'
 import { Resting } from './resting.js'
 import type { Limits } from './select.js'
 import type { Status } from './status.js'
@@ -24,7 +26,11 @@ export interface KeeperOptions {
   /** What the device itself allows and chooses by; the assignment may say more. */
   readonly limits: Limits
   readonly goal: Goal
-  readonly measure: (path: string, variant: CatalogueVariant, signal: AbortSignal) => Promise<Benchmark>
+  readonly measure: (
+    candidate: CatalogueVariant,
+    incumbent: Incumbent | null,
+    signal: AbortSignal,
+  ) => Promise<Benchmark>
   readonly onMeasured: (candidate: Candidate, measured: Benchmark) => void
   /** What no variant satisfies, as often as it changes; null once one does. */
   readonly onWish: (wish: UnmetWish | null) => void
@@ -280,13 +286,29 @@ export class Keeper {
   }
 
   async #benchmark(candidate: Candidate, signal: AbortSignal): Promise<Benchmark> {
-    const { artifacts, status, measure, onMeasured } = this.#options
+    const { status, measure, onMeasured } = this.#options
     const { variant, held } = candidate
     status.to('benchmarking', held)
-    const path = artifacts.modelPath(variant.digest)
-    const measured = await status.within(signal, (s) => measure(path, variant, s))
+    const incumbent = this.#incumbent(variant.digest)
+    const measured = await status.within(signal, (s) => measure(variant, incumbent, s))
     onMeasured(candidate, measured)
     return measured
+  }
+
+  /** What another variant is measured against: the active one, once it has proved itself. */
+  #incumbent(candidate: string): Incumbent | null {
+    const { artifacts, activation, outcomes } = this.#options
+    const { active, unproven } = activation
+    const manifest = active === null || active === unproven ? null : artifacts.manifest(active)
+    if (active === candidate || active === null || !manifest) return null
+    const outcome = outcomes.known.get(active)
+    const memoryBytes = outcome && 'measuredRamBytes' in outcome ? outcome.measuredRamBytes : null
+    return {
+      digest: active,
+      path: artifacts.modelPath(active),
+      memoryBytes,
+      shapes: knownOf(manifest).shapes,
+    }
   }
 
   /** Whether the active variant proved itself; one that did not is left out, for good or for a while. */

@@ -38,12 +38,13 @@ export function reportOf(
     powerW: measured.powerW,
     governor: measured.governor,
     powerMode,
+    ...(measured.incumbent && { incumbent: measured.incumbent }),
     top1: variant.top1?.value ?? null,
   }
 }
 
 /** What the catalogue says for measuring: the shape of each input of which it gives all dimensions, and what is answered. */
-export function knownOf({ inputs, golden }: Candidate['variant']) {
+export function knownOf({ inputs, golden }: Pick<Candidate['variant'], 'inputs' | 'golden'>) {
   const fixed = inputs.filter(({ shape }) => shape.every((d, i) => i === 0 || typeof d === 'number'))
   const shapes = Object.fromEntries(
     fixed.map(({ name, shape }) => [name, shape.map((d) => (typeof d === 'number' ? d : 1))]),

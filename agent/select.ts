@@ -17,6 +17,8 @@ export interface Figures {
   readonly measuredRamBytes: number
   readonly p50Ms: number
   readonly p95Ms: number | null
+  /** What ran then, and its median in the same run. */
+  readonly beside?: { readonly digest: string; readonly p50Ms: number }
   /** It was active and broke a limit: it comes back only if it keeps limits by a margin. */
   readonly heldBack?: HeldBack
 }
@@ -90,16 +92,29 @@ const next = (variant: CatalogueVariant, outcomes: Situation['outcomes']): Choic
 
 /** Measures from the most promising on, and beside the fastest so far; what runs stays unless another is clearly faster. */
 function fastest(fitting: readonly CatalogueVariant[], { outcomes, active }: Situation): Choice {
-  const ms = ({ digest }: CatalogueVariant) => {
-    const outcome = outcomes.get(digest)
-    return outcome && 'p50Ms' in outcome ? outcome.p50Ms : Number.POSITIVE_INFINITY
-  }
+  const ms = ({ digest }: CatalogueVariant) => comparable(digest, outcomes, active ?? null)
   const best = fitting.reduce((a, b) => (ms(b) < ms(a) ? b : a))
   const at = fitting.indexOf(best)
   const open = [fitting[0], fitting[at - 1], fitting[at + 1]].find((v) => v && !outcomes.has(v.digest))
   if (open) return { kind: 'try', variant: open }
   const now = fitting.find(({ digest }) => digest === active)
   return { kind: 'use', variant: now && ms(best) > clearly.faster * ms(now) ? now : best }
+}
+
+/**
+ * A variant's median as it would have been when the active one was measured: by the ratio in the run that measured both,
+ * if there was one, since between two runs a machine may grow hot.
+ */
+function comparable(digest: string, outcomes: Situation['outcomes'], active: string | null): number {
+  const figures = (of: string | null) => {
+    const outcome = of === null ? undefined : outcomes.get(of)
+    return outcome && 'p50Ms' in outcome ? outcome : null
+  }
+  const [own, its] = [figures(digest), figures(active)]
+  if (!own) return Number.POSITIVE_INFINITY
+  if (its && own.beside?.digest === active) return (its.p50Ms * own.p50Ms) / own.beside.p50Ms
+  if (its?.beside?.digest === digest) return its.beside.p50Ms
+  return own.p50Ms
 }
 
 /** Why a measured variant may not be used here; null if it may. */

@@ -58,7 +58,9 @@ export async function run(args: string[], program: Program): Promise<void> {
     throw new UsageError(`--objective '${values.objective}' is unknown; it can be ${goals.join(', ')}`)
   const profile = Object.entries(profiles).find(([name]) => name === values.benchmark)?.[1]
   if (!profile)
-    throw new UsageError(`--benchmark '${values.benchmark}' is unknown; it can be quick or standard`)
+    throw new UsageError(
+      `--benchmark '${values.benchmark}' is unknown; it can be ${Object.keys(profiles).join(', ')}`,
+    )
   const given = {
     memoryBytes: values.memory === undefined ? null : parseMemory(values.memory),
     p95LimitMs: values.p95 === undefined ? null : parsePositive('p95', values.p95),
@@ -92,7 +94,15 @@ export async function run(args: string[], program: Program): Promise<void> {
       stateDir: values.state,
       facts,
       clock: systemClock,
-      benchmark: { child: program.measureChild, profile, processes, hostLock, root, clock: systemClock },
+      benchmark: {
+        child: program.measureChild,
+        profile,
+        processes,
+        hostLock,
+        root,
+        clock: systemClock,
+        log,
+      },
       goal,
       leastTop1,
       timings,

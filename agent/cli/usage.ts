@@ -38,7 +38,9 @@ Options of run
                       http://127.0.0.1:PORT/v2); 0 for any free port
   --hook PROGRAM      run whenever another variant is active, with ESPALIER_CURRENT (the folder), ESPALIER_MODEL,
                       ESPALIER_VERSION, ESPALIER_VARIANT and ESPALIER_DIGEST set; it has 60 s and should exit with 0
-  --benchmark NAME    quick (default: 130 queries, p95) or standard (1000 queries, p99 as well)
+  --benchmark NAME    quick (default: at least 5 s and 130 queries, for p95), standard (at least 60 s and 662 queries,
+                      for p99 as well) or brief (130 queries, at most 5 s). What is active is measured in turn with
+                      what might take its place, where there is memory for both
   --memory-runs N     fresh processes in which memory is measured; the largest counts (default 5)
   --host-lock FILE    agents that share this file measure one at a time (default: one for the whole host)
   --fact-root DIR     where /proc, /sys and /etc of the machine are found (default /)

@@ -10,7 +10,7 @@ import type { Probe } from './probe.js'
 import { governors, thermalZones } from './thermal.js'
 
 export { type BoardFacts, boardFacts } from './board.js'
-export { type MemoryFacts, memoryFacts } from './memory.js'
+export { availableBytes, type MemoryFacts, memoryFacts } from './memory.js'
 export type { Probe } from './probe.js'
 export { governors, type Heat, heat, thermalZones } from './thermal.js'
 

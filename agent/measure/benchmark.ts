@@ -1,8 +1,15 @@
-import { type Measurement, measure, type Profile, type Shapes } from '@espalier/shared/measure/index.js'
-import type { Golden } from '@espalier/shared/messages/index.js'
+import {
+  type Measurement,
+  type MeasuringProcess,
+  measure,
+  type Profile,
+  type Shapes,
+} from '@espalier/shared/measure/index.js'
+import type { Beside, Golden } from '@espalier/shared/messages/index.js'
 import type { Clock } from '../clock.js'
 import { governors, type Heat, heat } from '../facts/index.js'
 import { takeLock } from '../store/lock.js'
+import { afterwards, type Incumbent, inTurn } from './incumbent.js'
 
 /** How this device measures: the same for every variant. */
 export interface BenchmarkSettings {
@@ -16,6 +23,7 @@ export interface BenchmarkSettings {
   /** The root of /proc and /sys. */
   readonly root: string
   readonly clock: Clock
+  readonly log: (line: string) => void
 }
 
 /** A measurement, and the conditions under which it was made. */
@@ -27,12 +35,16 @@ export interface Benchmark extends Measurement {
   readonly frequencyMhz: number | null
   readonly powerW: number | null
   readonly governor: string | null
+  /** What runs now, as it did in the same run; absent where nothing ran, or it could not be measured. */
+  readonly incumbent?: Beside
 }
 
 /** What is known of the model that is measured. */
 interface Known {
   readonly shapes?: Shapes
   readonly golden?: Golden
+  /** What it would take the place of: their latencies are compared. */
+  readonly incumbent?: Incumbent
 }
 
 /**
@@ -41,16 +53,30 @@ interface Known {
  */
 export async function benchmark(
   path: string,
-  known: Known,
-  { child, profile, processes, hostLock, root, clock }: BenchmarkSettings,
+  { incumbent, ...known }: Known,
+  settings: BenchmarkSettings,
   signal: AbortSignal,
 ): Promise<Benchmark> {
+  const { child, profile, processes, hostLock, root, clock, log } = settings
   const lock = await hostLockTaken(hostLock, clock, signal)
   const watch = new HeatWatch(root)
   try {
     const timeoutMs = profile.seconds * 1000 * 2 + 60_000
-    const measured = await measure(path, profile, { child, ...known, signal, timeoutMs }, processes)
-    return { ...measured, ...judge(watch.stop(), measured.drift), governor: governors(root).governor ?? null }
+    const options = { child, signal, timeoutMs, profile, root, log }
+    let beside: Beside | null = null
+    const time = async (candidate: MeasuringProcess) => {
+      const both = incumbent ? await inTurn(candidate, incumbent, options) : null
+      beside = both?.beside ?? null
+      return both?.latency ?? (await candidate.latency(profile))
+    }
+    const measured = await measure(path, time, { ...known, child, signal, timeoutMs }, processes)
+    if (incumbent) beside ??= await afterwards(incumbent, options)
+    return {
+      ...measured,
+      ...judge(watch.stop(), measured.drift),
+      governor: governors(root).governor ?? null,
+      ...(beside && { incumbent: beside }),
+    }
   } finally {
     watch.stop()
     lock.release()

@@ -2,4 +2,4 @@
 import { serveMeasuring } from '@espalier/shared/measure/child.js'
 import * as onnxruntime from 'onnxruntime-node'
 
-await serveMeasuring(onnxruntime)
+serveMeasuring(onnxruntime)

@@ -1,4 +1,4 @@
-import { measure, profiles } from '@espalier/shared/measure/index.js'
+import { measure, type Profile } from '@espalier/shared/measure/index.js'
 import { readModelFile } from '../compiler/onnx/index.js'
 import { measuringChild } from '../compiler/runtime/index.js'
 import { count, type Define, interruption, outputOf, positive } from './command.js'
@@ -35,7 +35,12 @@ async function bench(model: string, options: Options): Promise<void> {
   const progress = out.progress()
   progress.update('measuring in five fresh processes')
   const seconds = options.seconds
-  const profile = seconds ? { queries: Number.MAX_SAFE_INTEGER, seconds } : profiles.standard
+  const profile: Profile = {
+    queries: 1000,
+    leastSeconds: seconds ?? 0,
+    seconds: seconds ?? 60,
+    warmUpSeconds: 0,
+  }
   const measured = await measure(model, profile, {
     child: measuringChild,
     threads: options.threads,

@@ -72,8 +72,8 @@ async function tell(options: Options, output: Output, processes: Processes, stat
       const credential = join(home, 'credential.json')
       await story.registerDevice(api, id, credential)
       await story.assign(api, id, version)
-      const args = ['--credential', credential, '--state', join(home, 'state'), '--memory', `${bytes}B`]
-      processes.start(id, agent, ['run', ...args])
+      const kept = ['--credential', credential, '--state', join(home, 'state')]
+      processes.start(id, agent, ['run', ...kept, '--memory', `${bytes}B`, '--benchmark', 'brief'])
     }
   })
   const devices = await step('They fetch, measure, choose and report', (progress) =>

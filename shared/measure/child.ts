@@ -9,12 +9,23 @@ import type {
 } from 'onnxruntime-common'
 import { asEspalierError, EspalierError } from '../errors.js'
 import type { Golden } from '../messages/catalogue.js'
-import { baseNetwork } from './base-network.js'
 import { compare } from './compare.js'
 import { goldenOf } from './golden.js'
 import { fill, inputsOf } from './inputs.js'
-import { median, percentiles } from './percentiles.js'
-import type { Compared, Latency, Loaded, Memory, Message, Profile, Request, Shapes } from './protocol.js'
+import { lines } from './lines.js'
+import { median } from './percentiles.js'
+import type {
+  Answer,
+  Asked,
+  Compared,
+  Loaded,
+  Ready,
+  Reply,
+  Request,
+  Setup,
+  Shapes,
+  Span,
+} from './protocol.js'
 
 /** What onnxruntime-node and its kin export. */
 export interface Runtime {
@@ -42,32 +53,27 @@ const WINDOW = 8
 const MAX_WINDOWS = 16
 
 /**
- * Makes this process, started by `child_process.fork`, a measuring process with the given runtime; see protocol.ts.
- * It ends when the parent disconnects.
+ * Makes this process a measuring process with the given runtime; see protocol.ts. It ends when its standard input does.
+ * @param name what reports call the runtime
  */
-export async function serveMeasuring(runtime: Runtime): Promise<void> {
-  const send = (message: Message) => process.send?.(message)
-  process.on('disconnect', () => process.exit(0))
-  try {
-    const measured = new Measured(runtime)
-    await measured.base()
-    let last = Promise.resolve()
-    process.on('message', (request: Request) => {
-      last = last.then(async () => {
-        try {
-          send({ id: request.id, ok: await answer(measured, request) })
-        } catch (thrown) {
-          send({ id: request.id, error: problem(thrown) })
-        }
-      })
+export function serveMeasuring(runtime: Runtime, name = 'onnxruntime-node'): void {
+  // Node.js makes each when it is first asked for: that must not count as the model's memory.
+  const { stdin, stdout } = process
+  const send = (reply: Reply) => stdout.write(`${JSON.stringify(reply)}\n`)
+  const measured = new Measured(runtime, name)
+  let last = Promise.resolve()
+  const take = (line: string) => {
+    const request: Request = JSON.parse(line)
+    last = last.then(async () => {
+      try {
+        send({ id: request.id, ok: await answer(measured, request) })
+      } catch (thrown) {
+        send({ id: request.id, error: problem(thrown) })
+      }
     })
-    const version = runtime.env.versions.node ?? runtime.env.versions.common
-    send({
-      ready: { runtimeBaseBytes: measured.baseBytes, runtime: 'onnxruntime-node', runtimeVersion: version },
-    })
-  } catch (thrown) {
-    send({ error: problem(thrown) })
   }
+  stdin.on('end', () => process.exit(0))
+  lines(stdin, take, () => process.exit(1))
 }
 
 const problem = (thrown: unknown) => {
@@ -75,40 +81,42 @@ const problem = (thrown: unknown) => {
   return { code, message }
 }
 
-function answer(
-  measured: Measured,
-  request: Request,
-): Promise<Loaded | Latency | Memory | Compared | Golden> {
-  if (request.do === 'load') return measured.load(request.path, request.threads, request.shapes)
+async function answer(measured: Measured, request: Request): Promise<Answer<Asked['do']>> {
+  if (request.do === 'start') return measured.start(Buffer.from(request.network, 'base64'))
+  if (request.do === 'load') return measured.load(request.path, request, request.shapes)
   if (request.do === 'memory') return measured.memory()
-  if (request.do === 'compare') return measured.compare(request)
   if (request.do === 'golden') return measured.golden()
-  return measured.time(request.profile)
+  if (request.do === 'warm') return measured.warm(request)
+  if (request.do === 'time') return { latenciesMs: await measured.time(request, request.untimed) }
+  return measured.compare(request)
 }
 
 class Measured {
-  baseBytes = 0
   #session?: InferenceSession
   #feeds: Record<string, Tensor> = {}
 
-  constructor(readonly runtime: Runtime) {}
+  constructor(
+    readonly runtime: Runtime,
+    readonly name: string,
+  ) {}
 
   /**
    * Runs the base network, and before it what fills inputs until V8 has compiled it: its compiler takes 1.7 MB once, which
    * a model with a large input would be charged with otherwise.
    */
-  async base(): Promise<void> {
+  async start(network: Uint8Array): Promise<Ready> {
     const data = new Float32Array(3 * 16 * 16)
     for (let i = 0; i < HOT; i++) fill(data)
     await setTimeout(SETTLED_MS)
-    const session = await this.runtime.InferenceSession.create(baseNetwork(), sessionOptions())
+    const session = await this.runtime.InferenceSession.create(network, sessionOptions())
     const feeds = { x: new this.runtime.Tensor('float32', data, [1, 3, 16, 16]) }
     for (let i = 0; i < MEMORY_RUNS; i++) dispose(await session.run(feeds))
     await session.release()
-    this.baseBytes = peakBytes()
+    const { node, common } = this.runtime.env.versions
+    return { runtimeBaseBytes: peakBytes(), runtime: this.name, runtimeVersion: node ?? common }
   }
 
-  async load(path: string, threads?: number, shapes?: Shapes): Promise<Loaded> {
+  async load(path: string, { threads }: Setup, shapes?: Shapes): Promise<Loaded> {
     if (this.#session) throw new EspalierError('MEASURING_FAILED', 'a measuring process measures one model')
     const started = performance.now()
     try {
@@ -123,7 +131,11 @@ class Measured {
     this.#feeds = this.#fed(inputs)
     try {
       const firstRunMs = await this.#query()
-      return { coldLoadMs, firstRunMs, inputs: inputs.map(({ name, type, dims }) => ({ name, type, dims })) }
+      return {
+        coldLoadMs,
+        firstRunMs,
+        inputs: inputs.map(({ name, type, dims }) => ({ name, type, dims: [...dims] })),
+      }
     } catch (cause) {
       throw new EspalierError('MODEL_UNRUNNABLE', `the model '${path}' does not run: ${reason(cause)}`, {
         cause,
@@ -131,14 +143,9 @@ class Measured {
     }
   }
 
-  async memory(): Promise<Memory> {
+  async memory(): Promise<Answer<'memory'>> {
     for (let i = 0; i < MEMORY_RUNS; i++) await this.#query()
-    const processBytes = peakBytes()
-    return {
-      measuredRamBytes: Math.max(0, processBytes - this.baseBytes),
-      runtimeBaseBytes: this.baseBytes,
-      processBytes,
-    }
+    return { processBytes: peakBytes() }
   }
 
   /** What the loaded model answers. */
@@ -163,31 +170,36 @@ class Measured {
     )
   }
 
-  async time({ queries, seconds }: Profile): Promise<Latency> {
-    const end = performance.now() + seconds * 1000
-    const { warmUps, steady } = await this.#warmUp(performance.now() + seconds * 250)
-    const latencies: number[] = []
-    do latencies.push(await this.#query())
-    while (latencies.length < queries && performance.now() < end)
-    const quarter = Math.ceil(latencies.length / 4)
-    const drift = median(latencies.slice(-quarter)) / median(latencies.slice(0, quarter))
-    return { runs: latencies.length, warmUps, steady, drift, ...percentiles(latencies) }
-  }
-
-  /** Queries until two windows in a row have medians within 5 %, but not beyond `until` or `MAX_WINDOWS` windows. */
-  async #warmUp(until: number): Promise<{ warmUps: number; steady: boolean }> {
-    let before = Number.NaN
+  /** Queries until two windows in a row have medians within 5 %; some windows after the least time it gives up. */
+  async warm({ queries, leastSeconds, seconds }: Span): Promise<Answer<'warm'>> {
+    const began = performance.now()
+    const lasted = () => (performance.now() - began) / 1000
     let warmUps = 0
-    for (let w = 0; w < MAX_WINDOWS; w++) {
+    let before = Number.NaN
+    for (let unsteady = 0; unsteady < MAX_WINDOWS; ) {
       const window: number[] = []
-      while (window.length < WINDOW && performance.now() < until) window.push(await this.#query())
+      while (window.length < WINDOW && lasted() < seconds) window.push(await this.#query())
       warmUps += window.length
       if (window.length < WINDOW) break
       const now = median(window)
-      if (Math.abs(now - before) <= 0.05 * before) return { warmUps, steady: true }
+      const isSteady = Math.abs(now - before) <= 0.05 * before
       before = now
+      if (warmUps < queries || lasted() < leastSeconds) continue
+      if (isSteady) return { warmUps, steady: true }
+      unsteady++
     }
     return { warmUps, steady: false }
+  }
+
+  /** The time of each query, ms, to a hundredth of a microsecond. */
+  async time({ queries, leastSeconds, seconds }: Span, untimed: number): Promise<number[]> {
+    for (let i = 0; i < untimed; i++) await this.#query()
+    const began = performance.now()
+    const lasted = () => (performance.now() - began) / 1000
+    const latenciesMs: number[] = []
+    do latenciesMs.push(Math.round((await this.#query()) * 1e5) / 1e5)
+    while (lasted() < seconds && (latenciesMs.length < queries || lasted() < leastSeconds))
+    return latenciesMs
   }
 
   /** One query, in ms. Its outputs are disposed after the clock stops. */

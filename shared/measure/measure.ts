@@ -1,12 +1,12 @@
 import type { Golden } from '../messages/catalogue.js'
 import { requireGolden } from './golden.js'
+import type { Latency } from './interleave.js'
 import { median } from './percentiles.js'
 import { MeasuringProcess, type ProcessOptions } from './process.js'
-import type { Latency, Loaded, Memory, Profile, Ready, Shapes } from './protocol.js'
+import type { Profile } from './profiles.js'
+import type { Loaded, Memory, Ready, Setup, Shapes } from './protocol.js'
 
-export interface MeasureOptions extends ProcessOptions {
-  /** Default 1. */
-  readonly threads?: number
+export interface MeasureOptions extends ProcessOptions, Setup {
   readonly shapes?: Shapes
   /** What the model has to answer, where that is known. */
   readonly golden?: Golden
@@ -37,39 +37,40 @@ export async function measureMemory(
   processes = MEMORY_PROCESSES,
 ): Promise<MemoryMeasurement> {
   const found: Memory[] = []
-  for (let i = 0; i < processes; i++) found.push(await inProcess(path, options, (p) => p.memory()))
+  for (let i = 0; i < processes; i++) found.push(await withModel(path, options, (p) => p.memory()))
   return largest(found)
 }
 
 /**
- * Everything about the model in the file `path`: memory in `processes` fresh processes, then latency by `profile`
- * in the last of them. `coldLoadMs` is that of the last.
+ * Everything about the model in the file `path`: memory in `processes` fresh processes, then latency by `time`, or by
+ * a profile, in the last of them. `coldLoadMs` is that of the last.
  * @throws as `measureMemory` does, and OUTPUT_WRONG where it does not answer what is `golden`
  */
 export async function measure(
   path: string,
-  profile: Profile,
+  time: Profile | ((process: MeasuringProcess) => Promise<Latency>),
   options: MeasureOptions,
   processes = MEMORY_PROCESSES,
 ): Promise<Measurement> {
   const found: Memory[] = []
-  for (let i = 1; i < processes; i++) found.push(await inProcess(path, options, (p) => p.memory()))
-  return inProcess(path, options, async (p, loaded) => {
+  for (let i = 1; i < processes; i++) found.push(await withModel(path, options, (p) => p.memory()))
+  return withModel(path, options, async (p, loaded) => {
     found.push(await p.memory())
     if (options.golden) requireGolden(options.golden, await p.golden())
-    const latency = await p.time(profile)
+    const latency = typeof time === 'function' ? await time(p) : await p.latency(time)
     return { ...p.ready, ...loaded, ...latency, ...largest(found) }
   })
 }
 
-async function inProcess<T>(
+/** Hands a fresh process that has loaded the model in the file `path` to `use`, and ends it after that. */
+export async function withModel<T>(
   path: string,
   options: MeasureOptions,
   use: (process: MeasuringProcess, loaded: Loaded) => Promise<T>,
 ): Promise<T> {
   const process = await MeasuringProcess.start(options)
   try {
-    return await use(process, await process.load(path, options.threads, options.shapes))
+    return await use(process, await process.load(path, options, options.shapes))
   } finally {
     process.close()
   }

@@ -5,6 +5,18 @@ import { defineMessage } from './message.js'
 export const ReportId = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 63 })
 
 /**
+ * How the variant that ran when another was measured did in the same run: in turn with it, or, where there was no memory for
+ * both at once, one after the other.
+ */
+export const Beside = Type.Object({
+  variant: Digest,
+  p50Ms: Ms,
+  p95Ms: Nullable(Ms),
+  interleaved: Type.Boolean(),
+})
+export type Beside = Type.Static<typeof Beside>
+
+/**
  * What a device measured of one variant. A percentile without enough runs is null. Memory as the terms
  * define it: `measuredRamBytes` is what the model adds to `runtimeBaseBytes`; `processBytes` is the whole.
  */
@@ -37,6 +49,8 @@ export const Report = Type.Object({
   powerW: Type.Optional(Nullable(Type.Number({ minimum: 0, maximum: 1e5 }))),
   governor: Nullable(Label),
   powerMode: Nullable(Label),
+  /** What ran meanwhile; absent where nothing did. */
+  incumbent: Type.Optional(Beside),
   /** Accuracy as the catalogue gave it, or null when it gave none. */
   top1: Nullable(Share),
 })

@@ -57,6 +57,9 @@ t.test('other limits bring another choice, by what was measured before', async (
   )
   t.equal(changed.previous?.variant, large.variant.digest)
   t.equal(service.reports.filter((r) => r.variant === large.variant.digest).length, 1, 'not measured again')
+  const { incumbent } = service.reports.find((r) => r.variant === small.variant.digest)!
+  t.match(incumbent, { variant: large.variant.digest, interleaved: true })
+  t.ok(incumbent!.p50Ms > 0)
   const before = service.served.size
 
   await service.desire('dev-1', { objective: { maximise: 'accuracy', p95Ms: 1e-6 } })

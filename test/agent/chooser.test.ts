@@ -133,3 +133,19 @@ t.test('the tighter floor holds, and the assignment’s goal unless it is accura
   t.equal(chooser({ maximise: 'speed', top1: 0.97 }).says(), 'none')
   t.match(chooser({ top1: 0.97 }).it.wish(0), { top1: 0.97, nearest: { name: 'better', measured: false } })
 })
+
+t.test('of two that were measured in one run, that run says which is faster', async (t) => {
+  const beside = ({ digest }: { digest: string }, p50Ms: number) => ({
+    incumbent: { variant: digest, p50Ms, p95Ms: null, interleaved: true },
+  })
+  const hot = chooser({ maximise: 'speed' })
+  hot.it.measured(worse.digest, took(4)) // cool: 2 ms in the middle
+  hot.it.measured(better.digest, { ...took(4.4), ...beside(worse, 3) }) // hot by now: 2.2 ms beside 3
+  t.equal(hot.says(worse.digest), 'use better', 'three quarters of what runs, in the same heat')
+  t.equal(hot.says(better.digest), 'use better', 'and it stays, by the same run')
+
+  const cooled = chooser({ maximise: 'speed' })
+  cooled.it.measured(worse.digest, took(4.4))
+  cooled.it.measured(better.digest, { ...took(3.8), ...beside(worse, 2) })
+  t.equal(cooled.says(worse.digest), 'use worse', 'only the machine had become faster')
+})

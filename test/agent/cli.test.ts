@@ -37,7 +37,7 @@ t.test('wrong usage exits 2, says what is wrong, and where help is', async (t) =
     [[...run, '--label', 'hall'], /KEY=VALUE/],
     [[...run, '--every', 'often'], /'often' is not a duration/],
     [[...run, '--objective', 'beauty'], /can be accuracy/],
-    [[...run, '--benchmark', 'long'], /quick or standard/],
+    [[...run, '--benchmark', 'long'], /can be brief, quick, standard/],
     [[...run, '--timings', '{"retryMs":5}'], /retryMs cannot be 5/],
     [['status'], /needs --state/],
   ]

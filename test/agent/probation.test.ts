@@ -9,6 +9,7 @@ import { Probation } from '@espalier/agent/probation.js'
 import { knownOf } from '@espalier/agent/report.js'
 import { Status } from '@espalier/agent/status.js'
 import { Artifacts } from '@espalier/agent/store/artifacts.js'
+import { profiles } from '@espalier/shared/measure/index.js'
 import type { Reported } from '@espalier/shared/messages/index.js'
 import t, { type Test } from 'tap'
 import { withGolden } from './support/golden.js'
@@ -117,9 +118,9 @@ t.test('what fails where applications find it gives way to what was before', asy
     held: () => ({ revision: 1, active: null, previous: null }),
     onChange: () => {},
   })
-  const profile = { queries: 8, seconds: 5 }
+  const profile = { ...profiles.brief, queries: 8 }
   const hostLock = join(tmpdir(), `espalier-test-${process.pid}.lock`)
-  const settings = { child, profile, processes: 1, hostLock, root: '/', clock: systemClock }
+  const settings = { child, profile, processes: 1, hostLock, root: '/', clock: systemClock, log: () => {} }
   const activation = new Activation({
     artifacts,
     probation,

@@ -38,7 +38,7 @@ export async function p50Of(
   signal?: AbortSignal,
 ): Promise<number> {
   await writeModelFile(graph, path)
-  const { p50Ms } = await measure(path, profiles.quick, { child: measuringChild, shapes, signal }, 1)
+  const { p50Ms } = await measure(path, profiles.brief, { child: measuringChild, shapes, signal }, 1)
   return p50Ms
 }
 
@@ -52,7 +52,7 @@ export async function sizesOf(
 ): Promise<Sizes> {
   const captured = await captureShapes(graph, shapes)
   const footprint = footprintOf(graph, captured.dims, captured)
-  const m = await measure(path, profiles.quick, { child: measuringChild, shapes, signal })
+  const m = await measure(path, profiles.brief, { child: measuringChild, shapes, signal })
   return {
     macs: footprint.macs,
     params: footprint.params,

@@ -1,4 +1,4 @@
 import { serveMeasuring } from '@espalier/shared/measure/child.js'
 import * as runtime from 'onnxruntime-node'
 
-await serveMeasuring(runtime)
+serveMeasuring(runtime)

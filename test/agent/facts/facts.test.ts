@@ -1,4 +1,4 @@
-import { governors, heat, machineFacts, memoryFacts } from '@espalier/agent/facts/index.js'
+import { availableBytes, governors, heat, machineFacts, memoryFacts } from '@espalier/agent/facts/index.js'
 import t from 'tap'
 import { orinNano, pi4, pi5, plainPc, tree } from '../support/tree.js'
 
@@ -75,6 +75,16 @@ t.test('the smallest limit of all groups above counts', async (t) => {
   )
   t.equal(memoryFacts(tree({ ...files, [group]: 'max\n' })).limitBytes, 1_024_000_000)
 })
+
+t.test(
+  'memory that is left is the least of the machine and of the groups above us, whose idle pages count',
+  async (t) => {
+    t.equal(availableBytes(tree(pi4)), 536870912 - 268435456 + 104857600)
+    t.equal(availableBytes(tree(plainPc)), 1073741824 - 1000000000)
+    t.equal(availableBytes(tree({ ...pi5, 'proc/meminfo': 'MemAvailable: 1000 kB\n' })), 1_024_000)
+    t.equal(availableBytes(tree(pi5)), 0, 'a kernel that does not say')
+  },
+)
 
 t.test('a machine that tells nothing is described without a failure', async (t) => {
   t.match(facts({}), { board: 'unknown', soc: 'unknown', cores: 1, kernel: 'unknown', powerMode: null })

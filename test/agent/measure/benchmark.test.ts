@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { systemClock } from '@espalier/agent/clock.js'
 import { benchmark, judge } from '@espalier/agent/measure/benchmark.js'
 import { takeLock } from '@espalier/agent/store/lock.js'
+import { profiles } from '@espalier/shared/measure/index.js'
 import t from 'tap'
 import { networkBytes } from '../support/models.js'
 import { pi5, tree } from '../support/tree.js'
 
 const child = new URL('../../../agent/dist/measure/child.js', import.meta.url)
+const log = () => {}
 const cool = { temperatureC: 50, frequencyMhz: 1500, powerW: 4, throttling: false, throttleEvents: 3 }
 
 t.test('a run is throttled when the machine says so, or a counter rises', async (t) => {
@@ -35,8 +37,8 @@ t.test(
     const path = join(folder, 'model.onnx')
     writeFileSync(path, networkBytes(64))
     const hostLock = join(folder, 'lock')
-    const profile = { queries: 70, seconds: 5 }
-    const settings = { child, profile, processes: 1, hostLock, root: tree(pi5), clock: systemClock }
+    const profile = { ...profiles.brief, queries: 70 }
+    const settings = { child, profile, processes: 1, hostLock, root: tree(pi5), clock: systemClock, log }
     const other = takeLock(hostLock)
     let isDone = false
     const measuring = benchmark(path, {}, settings, new AbortController().signal).then((measured) => {
@@ -67,10 +69,68 @@ t.test('an abort ends a benchmark and frees the host', async (t) => {
   const path = join(folder, 'model.onnx')
   writeFileSync(path, networkBytes(64))
   const hostLock = join(folder, 'lock')
-  const settings = { child, profile: { queries: 1e9, seconds: 60 }, hostLock, root: '/', clock: systemClock }
+  const settings = {
+    child,
+    profile: { ...profiles.standard, queries: 1e9 },
+    hostLock,
+    root: '/',
+    clock: systemClock,
+    log,
+  }
   const abort = new AbortController()
   const measuring = benchmark(path, {}, settings, abort.signal)
   setTimeout(() => abort.abort(new Error('enough')), 300)
   await t.rejects(measuring, { message: 'enough' })
   t.ok('release' in takeLock(hostLock))
 })
+
+t.test(
+  'what runs now is measured in turn with what might take its place, if there is memory for both',
+  async (t) => {
+    const folder = t.testdir()
+    const file = (name: string, width: number) => {
+      writeFileSync(join(folder, name), networkBytes(width))
+      return join(folder, name)
+    }
+    const candidate = file('candidate.onnx', 64)
+    const incumbent = {
+      digest: 'd'.repeat(64),
+      path: file('incumbent.onnx', 900),
+      memoryBytes: 4e6,
+      shapes: { x: [1, 900] },
+    }
+    const told: string[] = []
+    const settings = {
+      child,
+      profile: { ...profiles.brief, queries: 64 },
+      processes: 1,
+      hostLock: join(folder, 'lock'),
+      root: tree({ 'proc/meminfo': 'MemAvailable: 2000000 kB\n' }),
+      clock: systemClock,
+      log: (line: string) => told.push(line),
+    }
+    const { signal } = new AbortController()
+    const both = await benchmark(candidate, { incumbent }, settings, signal)
+    t.match(both.incumbent, { variant: incumbent.digest, p95Ms: null, interleaved: true })
+    t.ok(both.incumbent!.p50Ms > both.p50Ms, `${both.incumbent!.p50Ms} > ${both.p50Ms}`)
+    t.ok(both.runs >= 64)
+
+    const narrow = { ...settings, root: tree({ 'proc/meminfo': 'MemAvailable: 60000 kB\n' }) }
+    const after = await benchmark(candidate, { incumbent }, narrow, signal)
+    t.match(after.incumbent, { variant: incumbent.digest, interleaved: false })
+    const unknown = await benchmark(
+      candidate,
+      { incumbent: { ...incumbent, memoryBytes: null } },
+      settings,
+      signal,
+    )
+    t.match(unknown.incumbent, { interleaved: false }, 'nobody knows what it takes')
+
+    t.same(told, [])
+    writeFileSync(incumbent.path, 'damaged')
+    const alone = await benchmark(candidate, { incumbent }, settings, signal)
+    t.equal(alone.incumbent, undefined)
+    t.ok(alone.p50Ms > 0, 'which says nothing against the candidate')
+    t.match(told[0], /^dddddddddddd could not be measured for comparison: MODEL_UNSUPPORTED/)
+  },
+)

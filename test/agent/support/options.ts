@@ -35,11 +35,12 @@ export const optionsOf = (stateDir: string, credential: Credential): AgentOption
   clock: systemClock,
   benchmark: {
     child: new URL('../../../agent/dist/measure/child.js', import.meta.url),
-    profile: { ...profiles.quick, queries: 8 },
+    profile: { ...profiles.brief, queries: 8 },
     processes: 1,
     hostLock: join(tmpdir(), `espalier-test-${process.pid}.lock`),
     root: '/',
     clock: systemClock,
+    log: () => {},
   },
   timings: { ...soon, reconnectMs: [20, 100], retryMs: [200, 1000], everyMs: 0 },
   log: () => {},

@@ -49,6 +49,8 @@ export class AgentProcess {
       '0',
       '--memory-runs',
       '1',
+      '--benchmark',
+      'brief',
     ]
     const patience = [
       '--timings',

@@ -24,11 +24,13 @@ const cpus = (count: number, governor: string, khz: number) =>
 export const pi4 = {
   'proc/device-tree/model': 'Raspberry Pi 4 Model B Rev 1.4\0',
   'proc/device-tree/compatible': 'raspberrypi,4-model-b\0brcm,bcm2711\0',
-  'proc/meminfo': 'MemTotal:        3885396 kB\nMemFree:          123456 kB\n',
+  'proc/meminfo': 'MemTotal:        3885396 kB\nMemFree:          123456 kB\nMemAvailable:    2885396 kB\n',
   'proc/self/cgroup': '0::/system.slice/espalier-agent.service\n',
   'proc/sys/kernel/osrelease': '6.6.31+rpt-rpi-v8\n',
   'etc/os-release': 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n',
   'sys/fs/cgroup/system.slice/espalier-agent.service/memory.max': '536870912\n',
+  'sys/fs/cgroup/system.slice/espalier-agent.service/memory.current': '268435456\n',
+  'sys/fs/cgroup/system.slice/espalier-agent.service/memory.stat': 'anon 4096\ninactive_file 104857600\n',
   'sys/fs/cgroup/system.slice/memory.max': 'max\n',
   'sys/class/thermal/thermal_zone0/type': 'cpu-thermal\n',
   'sys/class/thermal/thermal_zone0/temp': '61340\n',
@@ -85,10 +87,12 @@ export const orinNano = {
 /** A plain PC with a version 1 memory cgroup above us. */
 export const plainPc = {
   'proc/cpuinfo': 'processor\t: 0\nmodel name\t: Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz\n',
-  'proc/meminfo': 'MemTotal:       16266548 kB\n',
+  'proc/meminfo': 'MemTotal:       16266548 kB\nMemAvailable:    8000000 kB\n',
   'proc/self/cgroup': '12:cpu,cpuacct:/docker/abc\n11:memory:/docker/abc\n0::/docker/abc\n',
   'proc/sys/kernel/osrelease': '6.1.0-18-amd64\n',
   'sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes': '1073741824\n',
+  'sys/fs/cgroup/memory/docker/abc/memory.usage_in_bytes': '1000000000\n',
+  'sys/fs/cgroup/memory/docker/abc/memory.stat': 'total_inactive_file 0\n',
   'sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
   'sys/class/dmi/id/sys_vendor': 'LENOVO\n',
   'sys/class/dmi/id/product_name': '20L5CTO1WW\n',
