@@ -46,6 +46,10 @@ export interface Dataset extends Field {
 /** Elements of one sample. */
 export const sampleSize = (data: Pick<Field, 'dims'>): number => data.dims.reduce((n, d) => n * d, 1)
 
+/** Whether any of the samples' values are read when they are asked for. */
+export const staysOnDisk = (data: Field & Pick<Dataset, 'others'>): boolean =>
+  fieldsOf(data, '').some(([, { values }]) => isOnDisk(values))
+
 /** All fields by the inputs that they are for; the first input is called `input`. */
 export const fieldsOf = (data: Field & Pick<Dataset, 'others'>, input: string): [string, Field][] => [
   [input, data],

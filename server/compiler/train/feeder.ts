@@ -18,7 +18,6 @@ export interface Plan {
 export class Feeder {
   /** By input of the training graph: samples [batch, …], what outputs are to be [batch, outputs], what Dropout lets through. */
   readonly fed: ReadonlyMap<string, Fed>
-  readonly perEpoch: number
   readonly #data: Samples
   readonly #options: TrainOptions
   readonly #plan: Plan
@@ -45,17 +44,17 @@ export class Feeder {
       [TARGETS, float([batch, outputs], this.#targets)],
       ...this.#noise.map((n) => [n.noise.name, float(n.noise.dims, n.data)] as const),
     ])
-    this.perEpoch = Math.floor(data.count / batch)
   }
 
   /** Writes the batch of a step that counts from 0. @returns the numbers of its samples */
   async write(step: number): Promise<Uint32Array> {
     const { seed = 0 } = this.#options
     const { batch } = this.#plan
-    const epoch = Math.floor(step / this.perEpoch)
+    const perEpoch = Math.floor(this.#data.count / batch)
+    const epoch = Math.floor(step / perEpoch)
     if (epoch !== this.#epoch) this.#order = shuffled(this.#data.count, seed * 7919 + epoch)
     this.#epoch = epoch
-    const from = (step % this.perEpoch) * batch
+    const from = (step % perEpoch) * batch
     const indices = this.#order.subarray(from, from + batch)
     await this.writeAt(indices, random(seed * 104729 + step))
     return indices

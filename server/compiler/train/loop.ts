@@ -1,8 +1,9 @@
 import { EspalierError } from '@espalier/shared'
+import { staysOnDisk } from '../data/index.js'
 import { elementCount, type Graph, type Tensor } from '../graph/index.js'
 import { openSession, toRuntime } from '../runtime/index.js'
+import { batchesAhead, batchesNow } from './ahead.js'
 import { diverged } from './diverged.js'
-import { Feeder } from './feeder.js'
 import { frozenWeights } from './frozen.js'
 import { goalOf } from './goal.js'
 import { learningOf } from './learning.js'
@@ -84,9 +85,8 @@ export async function trainHere(
   const { logits, dims } = tg.outputs.get(goal.answer)!
   const classes = elementCount(dims) / batch
   requireLabels(data, classes, goal.byData)
-  const input = graph.inputs[0].name
-  const feeder = new Feeder(data, options, { batch, outputs: classes, input, noise: tg.noise })
-  const { perEpoch } = feeder
+  const plan = { batch, outputs: classes, input: graph.inputs[0].name, noise: tg.noise }
+  const perEpoch = Math.floor(data.count / batch)
   const steps = Math.min(epochs * perEpoch, options.maxSteps ?? Number.POSITIVE_INFINITY)
   const weights = new Weights(graph, tg)
   const { names, values } = weights
@@ -99,7 +99,6 @@ export async function trainHere(
   const known = new Set(tg.graph.inputs.map((i) => i.name))
   const session = await openSession(tg.graph)
   const guide = await goal.guide(batch, classes)
-
   const losses = [...(resume?.losses ?? [])]
   const rights = [...(resume?.rights ?? [])]
   if (resume) {
@@ -113,6 +112,8 @@ export async function trainHere(
   const last = Math.min(steps, options.until ?? steps)
   const started = performance.now()
   const secondsSoFar = () => (resume?.seconds ?? 0) + (performance.now() - started) / 1000
+  const reading = (options.readAhead ?? staysOnDisk(data)) ? batchesAhead : batchesNow
+  const batches = reading(data, options, plan, { first, last })
   let told = performance.now()
   let toldStep = first
   let ended = stopping?.ended ?? false
@@ -133,8 +134,8 @@ export async function trainHere(
     for (; step < last && !ended; step++) {
       hooks.between?.(state)
       const epoch = Math.floor(step / perEpoch)
-      const indices = await feeder.write(step)
-      const given = Object.fromEntries([...feeder.fed].map(([name, fed]) => [name, toRuntime(fed)]))
+      const { indices, fed } = await batches.next()
+      const given = Object.fromEntries([...fed].map(([name, fed]) => [name, toRuntime(fed)]))
       for (const [name, tensor] of Object.entries(given)) if (known.has(name)) feeds[name] = tensor
       if (guide) Object.assign(feeds, await guide(given))
       sparse.before(step)
@@ -171,6 +172,7 @@ export async function trainHere(
         epoch: epoch + 1,
         loss: mean(losses.slice(-done)),
         accuracy: data.labels ? mean(rights.slice(-done)) : null,
+        ...(stopping && { held: stopping.losses.at(-1) }),
         imagesPerSecond: perSecond,
         secondsLeft: ended ? 0 : ((last - step - 1) * batch) / overall,
       })
@@ -178,6 +180,7 @@ export async function trainHere(
       toldStep = step + 1
     }
   } finally {
+    await batches.close()
     await session.release()
     await guide?.release()
   }

@@ -106,6 +106,11 @@ export interface TrainOptions {
    * Beta(α, α) of its share, up to 1; 0 by default.
    */
   readonly mixup?: number
+  /**
+   * Reads batches in a thread of its own while the runtime computes: where samples are on disk by default. Weights are the same
+   * either way.
+   */
+  readonly readAhead?: boolean
   /** Same seed, same options, same data → same weights. 0 by default. */
   readonly seed?: number
   /** File that a run writes and takes up again if it fits; removed when the run ends, unless it is to be kept. */
@@ -124,6 +129,8 @@ export interface TrainProgress {
   readonly loss: number
   /** Share of training samples answered rightly since the last progress; null without labels. */
   readonly accuracy: number | null
+  /** With early stopping, after the first epoch: the latest loss on what is held out. */
+  readonly held?: number
   readonly imagesPerSecond: number
   readonly secondsLeft: number
 }

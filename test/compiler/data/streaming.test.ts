@@ -177,3 +177,22 @@ t.test('channels in the last dimension are preprocessed and moved as those in th
     t.ok(Math.abs(Number(batch[i]) - wanted) < 1e-6)
   }
 })
+
+t.test('batches read ahead in a thread are those made when they are asked for', async (t) => {
+  const { idx } = await folder(t.testdir())
+  const data = await loadDataset(net, idx)
+  const mixed = { ...options, mixup: 0.3, labelSmoothing: 0.1 }
+  t.same(
+    await trained(net, data, { ...mixed, readAhead: true }),
+    await trained(net, data, { ...mixed, readAhead: false }),
+  )
+  const left = await loadDataset(net, idx, onDisk)
+  t.same(
+    await trained(net, left, mixed),
+    await trained(net, data, mixed),
+    'it is how samples on disk are read',
+  )
+  t.same(await trained(net, left, { ...mixed, readAhead: false }), await trained(net, data, mixed))
+  const early = { ...mixed, epochs: 30, lr: 0.3, stopping: { data: left, patience: 1 } }
+  t.same(await trained(net, left, early), await trained(net, data, early), 'also where it ends early')
+})
