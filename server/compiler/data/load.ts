@@ -6,7 +6,7 @@ import { decodeImages, imageDims, listImages } from './images.js'
 import { type Preprocess, preprocessing, preprocessOf } from './preprocess.js'
 import { type DataSpec, parseSpec } from './spec.js'
 import { bytesOf, held, onDisk } from './stored.js'
-import { dimsFor, imageForm, type Wanted, wantedBy } from './wanted.js'
+import { dimsFor, imageForm, requireAlike, type Wanted, wantedBy } from './wanted.js'
 
 export interface LoadOptions extends Partial<Preprocess> {
   /** Which axis of the network's input is the channels'; found by itself where it can be. */
@@ -55,6 +55,7 @@ async function read(spec: DataSpec, wanted: Wanted, options: LoadOptions): Promi
   const inputs = arraysFor(wanted, arrays, text)
   const range = rangeOf(spec, countOf([...inputs, ...(arrays.y ? [arrays.y] : [])]))
   const dims = inputs.map((a, i) => dimsFor(wanted.inputs[i], a.dims.slice(1), a.name))
+  requireAlike(wanted, dims)
   const hold = inputs.reduce((n, a) => n + bytesOf(a, range), 0) <= memory
   const fields: Field[] = []
   for (const [i, a] of inputs.entries())

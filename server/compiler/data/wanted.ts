@@ -1,5 +1,5 @@
 import { EspalierError } from '@espalier/shared'
-import { type Graph, intAttribute } from '../graph/index.js'
+import { type Dim, type Graph, intAttribute } from '../graph/index.js'
 import { type FieldType, fieldTypes } from './dataset.js'
 import type { ImageForm } from './images.js'
 
@@ -9,6 +9,8 @@ export interface WantedInput {
   readonly dtype: FieldType
   /** Dimensions of one sample, without the batch axis; null where data may say the size. */
   readonly dims: readonly (number | null)[]
+  /** As the file has them: dynamic dimensions of one name are of one size. */
+  readonly spelled: readonly Dim[]
   /** Rows of the smallest embedding that the input picks from: its numbers lie from 0 to below this. */
   readonly below?: number
 }
@@ -42,7 +44,13 @@ export function wantedBy(
       )
     const given = shapes[name]
     const dims = all.slice(1).map((d, i) => (typeof d === 'number' ? d : (given?.[i + 1] ?? null)))
-    return { name, dtype, dims, below: dtype === 'float32' ? undefined : rowsBehind(graph, name) }
+    return {
+      name,
+      dtype,
+      dims,
+      spelled: all.slice(1),
+      below: dtype === 'float32' ? undefined : rowsBehind(graph, name),
+    }
   })
   if (!first) throw new EspalierError('MODEL_UNSUPPORTED', 'the network has no input that data can be fed to')
   const output = graph.outputs.find((o) => o.name === answer)
@@ -96,6 +104,22 @@ export function dimsFor({ name, dims }: WantedInput, given: readonly number[], s
   if (dims.length !== given.length) throw dynamic(name, spelled)
   if (dims.some((d, i) => d !== null && d !== given[i])) throw mismatch()
   return [...given]
+}
+
+/** @throws DATA_SHAPE_MISMATCH where a dynamic dimension has another size in one input than in another */
+export function requireAlike({ inputs }: Wanted, dims: readonly (readonly number[])[]): void {
+  const known = new Map<string, { size: number; input: string }>()
+  for (const [i, { name, spelled }] of inputs.entries())
+    for (const [axis, called] of spelled.entries()) {
+      if (typeof called !== 'string' || called === '') continue
+      const before = known.get(called) ?? { size: dims[i][axis], input: name }
+      known.set(called, before)
+      if (before.size !== dims[i][axis])
+        throw new EspalierError(
+          'DATA_SHAPE_MISMATCH',
+          `the network's dimension '${called}' is ${before.size} in '${before.input}' and ${dims[i][axis]} in '${name}'; they must agree`,
+        )
+    }
 }
 
 const dynamic = (input: string, spelled: string) =>
