@@ -9,7 +9,8 @@ import { Output } from './output.js'
 export type Define = (command: Command) => void
 
 /** Where this run of a command writes. */
-export const outputOf = (options: { json?: boolean }): Output => new Output(options.json ?? false)
+export const outputOf = ({ json = false, quiet }: { json?: boolean; quiet?: boolean }): Output =>
+  new Output(json, process.stdout, process.stderr, quiet)
 
 /** Option parsers: `command.option('--memory <size>', '…', size)`. A bad value ends the program with status 2. */
 export const size = (text: string): number => parseBytes(text)

@@ -13,7 +13,8 @@ import { removeCheckpoint, train } from '../compiler/train/index.js'
 import { count, type Define, interruption, outputOf, positive, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show } from './output.js'
-import { addTrainingOptions, type TrainingOptions, trainingLine, trainingOf } from './training-options.js'
+import { addTrainingOptions, type TrainingOptions, trainingOf } from './training-options.js'
+import { TrainingView } from './training-view.js'
 
 interface Options extends DataOptions, TrainingOptions {
   readonly output: string
@@ -74,6 +75,7 @@ async function finetune(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const signal = interruption()
   const progress = out.progress()
+  const view = new TrainingView(progress)
   try {
     const graph = await readModelFile(model)
     const teacher = options.teacher ? await readModelFile(options.teacher) : undefined
@@ -111,7 +113,7 @@ async function finetune(model: string, options: Options): Promise<void> {
         teacher: teacher && { graph: teacher, temperature: options.temperature, share: options.teacherShare },
         ...{ checkpoint, keepCheckpoint: true },
       },
-      (p) => progress.update(progress.live ? trainingLine(p) : `epoch ${p.epoch}`, p.step, p.steps),
+      (p) => view.update(p),
       signal,
     )
     const after = await judge('evaluating after', trained)

@@ -6,6 +6,7 @@ import { count, type Define, interruption, many, oneOf, outputOf, positive, shar
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { frontierTable } from './frontier.js'
 import { boundNames, type Column, show, table } from './output.js'
+import { TrainingView } from './training-view.js'
 
 interface Options extends DataOptions {
   readonly memory?: number[]
@@ -30,6 +31,7 @@ interface Options extends DataOptions {
   readonly shift?: number
   readonly flip?: boolean
   readonly json?: boolean
+  readonly quiet?: boolean
 }
 
 export const command: Define = (c) => {
@@ -68,6 +70,7 @@ export const command: Define = (c) => {
     .option('--weight-decay <rate>', 'weight decay', positive)
     .option('--shift <pixels>', 'shift training images at random by up to so many', count)
     .option('--flip', 'mirror training images at random')
+    .option('--quiet', 'no progress and no curves')
     .addHelpText(
       'after',
       `
@@ -91,6 +94,7 @@ one for each method.
 async function run(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const progress = out.progress()
+  const view = new TrainingView(progress)
   const recipe = options.recipe ? await readRecipe(options.recipe) : undefined
   const lists = {
     memoryBytes: options.memory,
@@ -117,12 +121,11 @@ async function run(model: string, options: Options): Promise<void> {
       seed: options.seed,
       training: { lr, optimizer, batch, weightDecay, shift, flip },
     },
-    ({ stage, done, total, message, variant }) =>
-      progress.update(
-        progress.live ? `${variant ?? ''} ${message ?? stage}` : `${variant ?? ''} ${stage}`,
-        done,
-        total,
-      ),
+    ({ stage, done, total, message, variant = '', loss, accuracy = null }) => {
+      const label = `${variant} ${progress.live ? (message ?? stage) : stage}`
+      if (loss === undefined) progress.update(label, done, total)
+      else view.draw({ step: done, steps: total, loss, accuracy }, label, variant)
+    },
     interruption(),
   ).finally(() => progress.done())
   const { report: _, ...numbers } = result

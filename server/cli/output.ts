@@ -11,6 +11,8 @@ export class Output {
     readonly json: boolean,
     readonly stdout: NodeJS.WriteStream = process.stdout,
     readonly stderr: NodeJS.WriteStream = process.stderr,
+    /** No progress and no notes. */
+    readonly quiet = false,
   ) {}
 
   /** The command's one result: `value` as one JSON object with --json, otherwise what `human` returns. */
@@ -19,31 +21,44 @@ export class Output {
   }
 
   log(line: string): void {
-    this.stderr.write(`${line}\n`)
+    if (!this.quiet) this.stderr.write(`${line}\n`)
   }
 
   /** A progress bar on a terminal; elsewhere one line whenever `label` changes. Call `done()` at the end. */
   progress(): Progress {
-    return new Progress(this.stderr)
+    return new Progress(this.stderr, this.quiet)
   }
 }
 
 export class Progress {
   readonly #stream: NodeJS.WriteStream
+  readonly #quiet: boolean
   #label = ''
   #drawnAt = 0
+  /** Lines above that of the bar. */
+  #above = 0
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: NodeJS.WriteStream, quiet = false) {
     this.#stream = stream
+    this.#quiet = quiet
   }
 
   /** Whether it is drawn on a terminal; elsewhere labels should change rarely. */
   get live(): boolean {
-    return this.#stream.isTTY
+    return this.#stream.isTTY && !this.#quiet
   }
 
-  /** `done` of `total` steps; a total of 0 draws no bar. Redraws at most twenty times a second. */
-  update(label: string, done = 0, total = 0): void {
+  /** Characters of a line. */
+  get columns(): number {
+    return Math.max(20, this.#stream.columns ?? 80) - 1
+  }
+
+  /**
+   * `done` of `total` steps; a total of 0 draws no bar. Redraws at most twenty times a second.
+   * @param above lines to draw above the bar on a terminal, where it is high enough
+   */
+  update(label: string, done = 0, total = 0, above: () => readonly string[] = () => []): void {
+    if (this.#quiet) return
     const changed = label !== this.#label
     this.#label = label
     if (!this.#stream.isTTY) {
@@ -51,16 +66,25 @@ export class Progress {
       return
     }
     const now = Date.now()
-    if (!changed && done < total && now - this.#drawnAt < 50) return
+    if (now - this.#drawnAt < 50 && (!changed || this.#above > 0) && done < total) return
     this.#drawnAt = now
-    const room = Math.max(20, this.#stream.columns ?? 80) - 1
+    const lines = above()
+    const shown = lines.length < (this.#stream.rows ?? 24) ? lines : []
     const line = total > 0 ? `${bar(done / total)} ${label} ${done}/${total}` : label
-    this.#stream.write(`\r\x1b[K${line.slice(0, room)}`)
+    const all = [...shown, line].map((l) => l.slice(0, this.columns))
+    this.#stream.write(`${this.#back()}${all.join('\n')}`)
+    this.#above = shown.length
   }
 
   done(): void {
-    if (this.#stream.isTTY && this.#label) this.#stream.write('\r\x1b[K')
+    if (this.live && this.#label) this.#stream.write(this.#back())
     this.#label = ''
+    this.#above = 0
+  }
+
+  /** Takes away what was drawn. */
+  #back(): string {
+    return `\r${this.#above > 0 ? `\x1b[${this.#above}A` : ''}\x1b[J`
   }
 }
 

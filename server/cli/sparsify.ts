@@ -14,7 +14,8 @@ import { type Pattern, removeCheckpoint, type Scope } from '../compiler/train/in
 import { count, type Define, interruption, oneOf, outputOf, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show, table } from './output.js'
-import { addTrainingOptions, type TrainingOptions, trainingLine, trainingOf } from './training-options.js'
+import { addTrainingOptions, type TrainingOptions, trainingOf } from './training-options.js'
+import { TrainingView } from './training-view.js'
 
 interface Options extends DataOptions, TrainingOptions {
   readonly output: string
@@ -76,6 +77,7 @@ async function run(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const signal = interruption()
   const progress = out.progress()
+  const view = new TrainingView(progress)
   try {
     const graph = await readModelFile(model)
     const { data, held } = await dataOf(
@@ -105,7 +107,7 @@ async function run(model: string, options: Options): Promise<void> {
         },
         training: { ...trainingOf(options), checkpoint, keepCheckpoint: true },
       },
-      (p) => progress.update(progress.live ? trainingLine(p) : `epoch ${p.epoch}`, p.step, p.steps),
+      (p) => view.update(p),
       signal,
     )
     const after = { ...totals(result.layers), top1: await top1(result.graph) }

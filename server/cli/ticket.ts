@@ -6,7 +6,8 @@ import type { Scope } from '../compiler/train/index.js'
 import { count, type Define, interruption, oneOf, outputOf, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { show, table } from './output.js'
-import { addTrainingOptions, type TrainingOptions, trainingLine, trainingOf } from './training-options.js'
+import { addTrainingOptions, type TrainingOptions, trainingOf } from './training-options.js'
+import { TrainingView } from './training-view.js'
 
 interface Options extends DataOptions, TrainingOptions {
   readonly data: string
@@ -68,6 +69,7 @@ async function run(model: string, options: Options): Promise<void> {
   const out = outputOf(options)
   const signal = interruption()
   const progress = out.progress()
+  const view = new TrainingView(progress)
   try {
     const graph = await readModelFile(model)
     const load = (spec: string) =>
@@ -79,7 +81,7 @@ async function run(model: string, options: Options): Promise<void> {
     const data = await load(options.data)
     const judge = await load(options.eval)
     await requireDistinct(data, judge)
-    const { output, svg, work, json: _, ...key } = options
+    const { output, svg, work, json: _, quiet: __, dataMemory: ___, ...key } = options
     const shelf = await FolderShelf.open(
       work ?? `${model}.ticket`,
       await readFile(model),
@@ -92,7 +94,7 @@ async function run(model: string, options: Options): Promise<void> {
         ...{ data, judge, sparsity, rounds, epochs, rewind, fresh, scope, lastRate, seed },
         training: trainingOf(options),
       },
-      (name, p) => progress.update(progress.live ? `${name}: ${trainingLine(p)}` : name, p.step, p.steps),
+      (name, p) => view.update(p, name),
       { shelf, signal },
     )
     const files = new Map<string, Uint8Array | string>()

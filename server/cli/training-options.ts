@@ -24,6 +24,7 @@ export interface TrainingOptions {
   readonly flip?: boolean
   readonly frozenNorm?: boolean
   readonly seed: number
+  readonly quiet?: boolean
 }
 
 /** Adds what every command that trains takes, but for how long. */
@@ -60,6 +61,7 @@ export const addTrainingOptions = (command: Command): Command =>
     .option('--mixup <alpha>', 'mix pairs of samples by shares drawn from Beta(alpha, alpha)', share, 0)
     .option('--frozen-norm', "keep the file's batch-normalisation statistics")
     .option('--seed <n>', 'same seed, same data, same weights', count, 0)
+    .option('--quiet', 'no progress, no curves and no notes')
 
 /** The options as `train` takes them. */
 export const trainingOf = ({ frozenNorm, ...options }: TrainingOptions): Omit<TrainOptions, 'epochs'> => {
@@ -73,7 +75,9 @@ export const trainingOf = ({ frozenNorm, ...options }: TrainingOptions): Omit<Tr
 }
 
 /** One line of progress on a terminal. */
-export function trainingLine({ epoch, loss, accuracy, imagesPerSecond, secondsLeft }: TrainProgress): string {
+export function trainingLine(p: TrainProgress): string {
+  const { epoch, loss, accuracy, held, imagesPerSecond, secondsLeft } = p
   const right = accuracy === null ? '' : `, ${show.percent(accuracy)} right`
-  return `epoch ${epoch}: loss ${loss.toFixed(4)}${right}, ${imagesPerSecond.toFixed(0)} images/s, ${Math.ceil(secondsLeft)} s left`
+  const out = held === undefined ? '' : `, ${held.toFixed(4)} held out`
+  return `epoch ${epoch}: loss ${loss.toFixed(4)}${out}${right}, ${imagesPerSecond.toFixed(0)} images/s, ${Math.ceil(secondsLeft)} s left`
 }
