@@ -12,7 +12,7 @@ import {
 } from '../graph/index.js'
 import { openSession } from '../runtime/index.js'
 
-/** What one run showed: shape and element type of every value, and small values that sizes were computed with. */
+/** What the runtime says of every value: its shape and element type, and small values that sizes were computed with. */
 export interface Sizes {
   readonly dims: ReadonlyMap<string, readonly number[]>
   readonly types: ReadonlyMap<string, DType>
@@ -23,12 +23,11 @@ export interface Sizes {
 /** Values of more elements are not kept. */
 const SMALL = 64
 
-/** Runs the network once on zeros, every intermediate exposed. All input dimensions must be numbers. */
+/**
+ * Shapes as the runtime infers them, and where it cannot, or where values are small enough to be kept, as one run on zeros
+ * shows them: no more is held at once than in any run. All input dimensions must be numbers.
+ */
 export async function sizesOf(graph: Graph): Promise<Sizes> {
-  const names = new Set(graph.nodes.flatMap((n) => n.outputs.filter((o) => o !== '')))
-  const known = new Map(graph.outputs.map((o) => [o.name, o]))
-  const outputs = [...names].map((name): Value => known.get(name) ?? { name, dtype: 'float32', dims: null })
-  const session = await openSession(graph.with({ outputs: outputs.map(untyped) }), { optimize: false })
   const dims = new Map<string, readonly number[]>()
   const types = new Map<string, DType>()
   const constants = new Map<string, Tensor>()
@@ -40,7 +39,20 @@ export async function sizesOf(graph: Graph): Promise<Sizes> {
     dims.set(input.name, (input.dims ?? []) as number[])
     types.set(input.name, input.dtype)
   }
+  const inferred = await inferredFor(graph)
+  for (const [name, { dtype, shape }] of inferred) {
+    dims.set(name, shape)
+    types.set(name, dtype)
+  }
   const varying = dependingOnData(graph)
+  const shown = [...namesIn(graph)].filter((name) => {
+    const known = inferred.get(name)
+    if (!known) return true
+    const isKept = known.dtype === 'int64' || known.dtype === 'float32'
+    return isKept && elementCount(known.shape) <= SMALL && !varying.has(name)
+  })
+  if (shown.length === 0) return { dims, types, constants }
+  const session = await openSession(exposing(graph, shown), { optimize: false })
   try {
     const results = await session.run(zeroFeeds(graph))
     for (const [name, result] of Object.entries(results)) {
@@ -55,6 +67,30 @@ export async function sizesOf(graph: Graph): Promise<Sizes> {
     await session.release()
   }
   return { dims, types, constants }
+}
+
+/** Shapes and types of the values whose shapes the runtime infers without running. */
+export async function inferredFor(
+  graph: Graph,
+): Promise<ReadonlyMap<string, { dtype: DType; shape: readonly number[] }>> {
+  const session = await openSession(exposing(graph, [...namesIn(graph)]), { optimize: false })
+  const found = new Map<string, { dtype: DType; shape: readonly number[] }>()
+  for (const value of session.outputMetadata) {
+    // Where it cannot tell the rank either, the shape is given as that of a scalar.
+    if (!value.isTensor || value.shape.length === 0) continue
+    if (!value.shape.every((d) => typeof d === 'number' && d >= 0)) continue
+    found.set(value.name, { dtype: value.type as DType, shape: value.shape as number[] })
+  }
+  await session.release()
+  return found
+}
+
+const namesIn = (graph: Graph) => new Set(graph.nodes.flatMap((n) => n.outputs.filter((o) => o !== '')))
+
+function exposing(graph: Graph, names: readonly string[]): Graph {
+  const known = new Map(graph.outputs.map((o) => [o.name, o]))
+  const outputs = names.map((name): Value => known.get(name) ?? { name, dtype: 'float32', dims: null })
+  return graph.with({ outputs: outputs.map(untyped) })
 }
 
 /** Values that depend on what the inputs hold, and not only on their sizes. */

@@ -5,6 +5,7 @@ import { differentiate } from './differentiate.js'
 import { type Noise, withDropout } from './dropout.js'
 import type { LossOf, Output } from './loss.js'
 import { lowered as loweredOf } from './lower.js'
+import { eagerly } from './order.js'
 import { outputsOf } from './outputs.js'
 import { trainableWeights } from './parameters.js'
 import { type InputShapes, prepare } from './prepare.js'
@@ -86,14 +87,16 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     ...norms.flatMap((n) => [n.batchMean, n.batchVariance]),
   ]
   return {
-    graph: fed(
-      forward.with({
-        nodes: [...backward.forward, ...g.nodes],
-        initializers: new Map([...forward.initializers, ...g.constants]),
-        outputs: [...new Set(shown)].map(floating),
-        values: new Map(),
-      }),
-      trained,
+    graph: eagerly(
+      fed(
+        forward.with({
+          nodes: [...backward.forward, ...g.nodes],
+          initializers: new Map([...forward.initializers, ...g.constants]),
+          outputs: [...new Set(shown)].map(floating),
+          values: new Map(),
+        }),
+        trained,
+      ),
     ),
     inputs: prepared.inputs,
     lossInputs,
