@@ -74,6 +74,11 @@ export class Activation {
     this.#options.onCurrent?.(this.active)
   }
 
+  /** How what is active is run best may have changed. */
+  announce(): void {
+    this.#options.onCurrent?.(this.active)
+  }
+
   /** Swaps to a variant, on probation. What was there stays as `previous` if it had proved itself. */
   activate({ variant, held }: Candidate): void {
     const { artifacts, status, probation, onCurrent } = this.#options

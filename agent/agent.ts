@@ -3,6 +3,7 @@ import { EspalierError, formatBytes } from '@espalier/shared'
 import { profiles } from '@espalier/shared/measure/index.js'
 import {
   blocksRequest,
+  type CatalogueVariant,
   commandAck,
   encode,
   facts,
@@ -87,8 +88,9 @@ export class Agent {
     this.#artifacts = new Artifacts(stateDir)
     this.#artifacts.prepare()
     this.#outbox = new Outbox(join(stateDir, 'outbox'), options.outbox)
-    const runtime = `${options.facts.runtime} ${options.facts.runtimeVersion}`
-    this.#outcomes = new Outcomes(join(stateDir, 'outcomes.json'), runtime)
+    const { runtime, runtimeVersion } = options.facts
+    const setups = JSON.stringify(options.benchmark.setups)
+    this.#outcomes = new Outcomes(join(stateDir, 'outcomes.json'), `${runtime} ${runtimeVersion} ${setups}`)
     this.#documents = new Documents({
       device,
       keys,
@@ -173,10 +175,10 @@ export class Agent {
         top1: options.leastTop1 ?? null,
       },
       goal: options.goal ?? 'accuracy',
-      measure: (variant, incumbent, signal) =>
+      measure: (variant, { incumbent, memoryBytes }, signal) =>
         benchmark(
           this.#artifacts.modelPath(variant.digest),
-          { ...knownOf(variant), incumbent: incumbent ?? undefined },
+          { ...this.#knownOf(variant), incumbent, memoryBytes },
           options.benchmark,
           signal,
         ),
@@ -216,9 +218,13 @@ export class Agent {
       artifacts: this.#artifacts,
       probation: new Probation(stateDir),
       status: this.#status,
-      probe: (path, variant, signal) => benchmark(path, knownOf(variant), brief, signal),
+      probe: (path, variant, signal) => benchmark(path, this.#knownOf(variant), brief, signal),
       onCurrent: this.#onCurrent(),
     })
+  }
+
+  #knownOf(variant: CatalogueVariant) {
+    return { ...knownOf(variant), setup: this.#outcomes.setupOf(variant.digest) }
   }
 
   /** Who is told when another variant is active. */
@@ -228,8 +234,9 @@ export class Agent {
       failure ? this.#status.fail('hook', failure) : this.#status.clear('hook')
     const hook = program === undefined ? null : new Hook({ program, stateDir, log, onEnd })
     return (digest) => {
-      endpoint?.serve(digest === null ? null : this.#artifacts.folderOf(digest))
-      hook?.current(digest === null ? null : this.#artifacts.manifest(digest))
+      const setup = digest === null ? undefined : this.#outcomes.setupOf(digest)
+      endpoint?.serve(digest === null ? null : { folder: this.#artifacts.folderOf(digest), setup })
+      hook?.current(digest === null ? null : this.#artifacts.manifest(digest), setup)
     }
   }
 

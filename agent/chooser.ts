@@ -170,9 +170,10 @@ export class Chooser {
   }
 }
 
-const figuresOf = ({ measuredRamBytes, p50Ms, p95Ms, incumbent }: Benchmark): Figures => ({
+const figuresOf = ({ measuredRamBytes, p50Ms, p95Ms, setup, incumbent }: Benchmark): Figures => ({
   measuredRamBytes,
   p50Ms,
   p95Ms,
+  setup,
   ...(incumbent && { beside: { digest: incumbent.variant, p50Ms: incumbent.p50Ms } }),
 })

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { EspalierError } from '@espalier/shared'
+import type { Setup } from '@espalier/shared/measure/index.js'
 import type { Manifest } from './store/artifacts.js'
 import { errnoOf, readText, writeAtomic } from './store/files.js'
 
@@ -14,16 +15,21 @@ export interface HookOptions {
   readonly timeoutMs?: number
 }
 
+interface Change {
+  readonly manifest: Manifest
+  readonly setup: Setup
+}
+
 /**
  * Runs a program of the operator's whenever `current` names another variant, with what it names in the environment:
- * ESPALIER_CURRENT (the folder), ESPALIER_MODEL, ESPALIER_VERSION, ESPALIER_VARIANT, ESPALIER_DIGEST. One at a time,
- * the newest last; it has a minute and should exit with 0. What it was last told is on disk, so a change that a power
+ * ESPALIER_CURRENT (the folder), ESPALIER_MODEL, ESPALIER_VERSION, ESPALIER_VARIANT, ESPALIER_DIGEST, and how it runs
+ * best here: ESPALIER_THREADS, ESPALIER_PROVIDER. One at a time, the newest last; it has a minute and should exit with 0. What it was last told is on disk, so a change that a power
  * cut hid from it is told after the next start.
  */
 export class Hook {
   readonly #options: HookOptions
   readonly #path: string
-  #next: Manifest | null = null
+  #next: Change | null = null
   #running: Promise<void> | null = null
 
   constructor(options: HookOptions) {
@@ -31,8 +37,8 @@ export class Hook {
     this.#path = join(options.stateDir, 'hooked')
   }
 
-  current(manifest: Manifest | null): void {
-    this.#next = manifest
+  current(manifest: Manifest | null, setup: Setup = {}): void {
+    this.#next = manifest && { manifest, setup }
     this.#running ??= this.#runAll().finally(() => {
       this.#running = null
     })
@@ -41,10 +47,10 @@ export class Hook {
   async #runAll(): Promise<void> {
     const { log, onEnd } = this.#options
     while (this.#next) {
-      const manifest = this.#next
+      const { manifest, setup } = this.#next
       this.#next = null
       if (readText(this.#path) === manifest.digest) continue
-      const problem = await this.#run(manifest)
+      const problem = await this.#run(manifest, setup)
       if (problem) log(`HOOK_FAILED: ${problem}`)
       onEnd(problem === null ? null : new EspalierError('HOOK_FAILED', problem))
       try {
@@ -57,7 +63,7 @@ export class Hook {
   }
 
   /** Null if it ended with 0, or what went wrong. */
-  #run({ model, version, variant, digest }: Manifest): Promise<string | null> {
+  #run({ model, version, variant, digest }: Manifest, setup: Setup): Promise<string | null> {
     const { program, stateDir, log, timeoutMs = 60_000 } = this.#options
     const environment = {
       ESPALIER_CURRENT: join(stateDir, 'current'),
@@ -65,6 +71,8 @@ export class Hook {
       ESPALIER_VERSION: String(version),
       ESPALIER_VARIANT: variant,
       ESPALIER_DIGEST: digest,
+      ESPALIER_THREADS: String(setup.threads ?? 1),
+      ESPALIER_PROVIDER: setup.provider ?? 'cpu',
     }
     return new Promise((resolve) => {
       const child = spawn(program, [], {

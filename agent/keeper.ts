@@ -28,7 +28,7 @@ export interface KeeperOptions {
   readonly goal: Goal
   readonly measure: (
     candidate: CatalogueVariant,
-    incumbent: Incumbent | null,
+    against: { readonly incumbent?: Incumbent; readonly memoryBytes: number },
     signal: AbortSignal,
   ) => Promise<Benchmark>
   readonly onMeasured: (candidate: Candidate, measured: Benchmark) => void
@@ -277,9 +277,10 @@ export class Keeper {
 
   /** Measures a variant that is here, and remembers what came out. */
   async #measure(candidate: Candidate, signal: AbortSignal): Promise<void> {
-    const { status } = this.#options
+    const { status, activation } = this.#options
     const { variant } = candidate
     const failure = this.#chooser.measured(variant.digest, await this.#benchmark(candidate, signal))
+    if (variant.digest === activation.active) activation.announce()
     if (!failure) return
     status.note('choice', { code: failure.code, message: `${variant.name}: ${failure.message}` })
     status.to('rejected')
@@ -289,23 +290,24 @@ export class Keeper {
     const { status, measure, onMeasured } = this.#options
     const { variant, held } = candidate
     status.to('benchmarking', held)
-    const incumbent = this.#incumbent(variant.digest)
-    const measured = await status.within(signal, (s) => measure(variant, incumbent, s))
+    const against = { incumbent: this.#incumbent(variant.digest), ...this.#chooser.limits() }
+    const measured = await status.within(signal, (s) => measure(variant, against, s))
     onMeasured(candidate, measured)
     return measured
   }
 
   /** What another variant is measured against: the active one, once it has proved itself. */
-  #incumbent(candidate: string): Incumbent | null {
+  #incumbent(candidate: string): Incumbent | undefined {
     const { artifacts, activation, outcomes } = this.#options
     const { active, unproven } = activation
     const manifest = active === null || active === unproven ? null : artifacts.manifest(active)
-    if (active === candidate || active === null || !manifest) return null
+    if (active === candidate || active === null || !manifest) return undefined
     const outcome = outcomes.known.get(active)
     const memoryBytes = outcome && 'measuredRamBytes' in outcome ? outcome.measuredRamBytes : null
     return {
       digest: active,
       path: artifacts.modelPath(active),
+      setup: outcomes.setupOf(active) ?? {},
       memoryBytes,
       shapes: knownOf(manifest).shapes,
     }

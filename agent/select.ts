@@ -1,4 +1,5 @@
 import { type ErrorCode, formatBytes } from '@espalier/shared'
+import type { Setup } from '@espalier/shared/measure/index.js'
 import type { CatalogueVariant, Goal } from '@espalier/shared/messages/index.js'
 import { byPromise, memoryOf } from './ranking.js'
 
@@ -17,6 +18,8 @@ export interface Figures {
   readonly measuredRamBytes: number
   readonly p50Ms: number
   readonly p95Ms: number | null
+  /** How it was run. */
+  readonly setup?: Setup
   /** What ran then, and its median in the same run. */
   readonly beside?: { readonly digest: string; readonly p50Ms: number }
   /** It was active and broke a limit: it comes back only if it keeps limits by a margin. */

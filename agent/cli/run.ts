@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { asEspalierError, EspalierError, formatBytes, parseBytes } from '@espalier/shared'
 import { MEMORY_PROCESSES, MeasuringProcess, profiles, type Ready } from '@espalier/shared/measure/index.js'
@@ -7,7 +7,8 @@ import { type Facts, goals } from '@espalier/shared/messages/index.js'
 import { Agent } from '../agent.js'
 import { systemClock } from '../clock.js'
 import { currentCredential } from '../credential.js'
-import { machineFacts, runProbe } from '../facts/index.js'
+import { machineFacts, physicalCores, runProbe } from '../facts/index.js'
+import { setupsOf } from '../measure/setups.js'
 import type { AgentOptions, Timings } from '../options.js'
 import { Endpoint } from '../serve/endpoint.js'
 import { diskError } from '../store/errors.js'
@@ -37,6 +38,8 @@ const options = {
   label: { type: 'string', multiple: true },
   every: { type: 'string', default: '1h' },
   benchmark: { type: 'string', default: 'quick' },
+  threads: { type: 'string', default: 'auto' },
+  provider: { type: 'string', default: 'auto' },
   'memory-runs': { type: 'string', default: String(MEMORY_PROCESSES) },
   'fact-root': { type: 'string', default: '/' },
   serve: { type: 'string' },
@@ -69,6 +72,7 @@ export async function run(args: string[], program: Program): Promise<void> {
   const leastTop1 = values.top1 === undefined ? null : parseShare('top1', values.top1)
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
   const port = values.serve === undefined ? null : parsePort(values.serve)
+  const threads = values.threads === 'auto' ? null : Math.ceil(parsePositive('threads', values.threads))
   const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
   const credential = currentCredential(values.credential, values.state)
   lockState(values.state)
@@ -97,6 +101,12 @@ export async function run(args: string[], program: Program): Promise<void> {
       benchmark: {
         child: program.measureChild,
         profile,
+        setups: setupsOf({
+          cores: Math.min(physicalCores(root), availableParallelism()),
+          providers: facts.executionProviders,
+          threads,
+          provider: providerOf(values.provider, facts),
+        }),
         processes,
         hostLock,
         root,
@@ -191,6 +201,15 @@ async function runtimeOf(child: URL): Promise<Ready> {
 /** What a model may take where nobody says: the limit less the runtime, this agent, and a tenth. */
 function budgetOf(limitBytes: number, { runtimeBaseBytes }: Ready): number {
   return Math.max(0, Math.floor(limitBytes * 0.9 - runtimeBaseBytes - process.memoryUsage.rss()))
+}
+
+/** Null to try all that open a session here. */
+function providerOf(name: string, { executionProviders }: Facts): string | null {
+  if (name === 'auto') return null
+  if (executionProviders.includes(name)) return name
+  throw new UsageError(
+    `--provider '${name}' opens no session here; it can be ${['auto', ...executionProviders].join(', ')}`,
+  )
 }
 
 function parsePort(text: string): number {

@@ -37,10 +37,13 @@ Options of run
   --serve PORT        answer inference requests with the active variant on 127.0.0.1:PORT (Open Inference Protocol v2,
                       http://127.0.0.1:PORT/v2); 0 for any free port
   --hook PROGRAM      run whenever another variant is active, with ESPALIER_CURRENT (the folder), ESPALIER_MODEL,
-                      ESPALIER_VERSION, ESPALIER_VARIANT and ESPALIER_DIGEST set; it has 60 s and should exit with 0
+                      ESPALIER_VERSION, ESPALIER_VARIANT and ESPALIER_DIGEST set, and ESPALIER_THREADS and
+                      ESPALIER_PROVIDER, with which it is fastest; it has 60 s and should exit with 0
   --benchmark NAME    quick (default: at least 5 s and 130 queries, for p95), standard (at least 60 s and 662 queries,
                       for p99 as well) or brief (130 queries, at most 5 s). What is active is measured in turn with
                       what might take its place, where there is memory for both
+  --threads N         threads that run a model (default auto: 1, 2 and all cores are tried with each variant, briefly)
+  --provider NAME     the runtime's execution provider (default auto: all that open a session here are tried)
   --memory-runs N     fresh processes in which memory is measured; the largest counts (default 5)
   --host-lock FILE    agents that share this file measure one at a time (default: one for the whole host)
   --fact-root DIR     where /proc, /sys and /etc of the machine are found (default /)

@@ -5,11 +5,13 @@ import { promisify } from 'node:util'
 import type { Facts } from '@espalier/shared/messages/index.js'
 import { readText } from '../store/files.js'
 import { boardFacts } from './board.js'
+import { cores } from './cores.js'
 import { memoryFacts } from './memory.js'
 import type { Probe } from './probe.js'
 import { governors, thermalZones } from './thermal.js'
 
 export { type BoardFacts, boardFacts } from './board.js'
+export { physicalCores } from './cores.js'
 export { availableBytes, type MemoryFacts, memoryFacts } from './memory.js'
 export type { Probe } from './probe.js'
 export { governors, type Heat, heat, thermalZones } from './thermal.js'
@@ -62,16 +64,6 @@ export async function runProbe(script: URL): Promise<Probe | null> {
     process.stderr.write(`espalier-agent: the probe of this machine failed: ${String(e)}\n`)
     return null
   }
-}
-
-/** Processors that are online, from the kernel's list of ranges such as `0-3,6`. */
-function cores(root: string): number {
-  const ranges = (readText(join(root, 'sys/devices/system/cpu/online')) ?? '').trim().split(',')
-  const count = ranges.reduce((sum, range) => {
-    const [from, to = from] = range.split('-').map(Number)
-    return sum + to - from + 1
-  }, 0)
-  return Number.isInteger(count) && count > 0 ? count : 1
 }
 
 function osName(root: string): string | null {

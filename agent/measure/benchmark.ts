@@ -3,19 +3,23 @@ import {
   type MeasuringProcess,
   measure,
   type Profile,
+  type Setup,
   type Shapes,
 } from '@espalier/shared/measure/index.js'
 import type { Beside, Golden } from '@espalier/shared/messages/index.js'
 import type { Clock } from '../clock.js'
 import { governors, type Heat, heat } from '../facts/index.js'
 import { takeLock } from '../store/lock.js'
-import { afterwards, type Incumbent, inTurn } from './incumbent.js'
+import { afterwards, besideIncumbent, type Incumbent } from './incumbent.js'
+import { bestSetup } from './setups.js'
 
 /** How this device measures: the same for every variant. */
 export interface BenchmarkSettings {
   /** The child's script. */
   readonly child: URL
   readonly profile: Profile
+  /** How models may be run here, the most frugal first; what is best for each is tried. */
+  readonly setups: readonly Setup[]
   /** Fresh processes for memory. */
   readonly processes?: number
   /** A file that all agents of a host share: while one measures, the others wait. */
@@ -28,6 +32,8 @@ export interface BenchmarkSettings {
 
 /** A measurement, and the conditions under which it was made. */
 export interface Benchmark extends Measurement {
+  /** How it was run. */
+  readonly setup: Setup
   readonly throttled: boolean
   /** The hottest moment, °C. */
   readonly temperatureC: number | null
@@ -43,6 +49,10 @@ export interface Benchmark extends Measurement {
 interface Known {
   readonly shapes?: Shapes
   readonly golden?: Golden
+  /** How it is run, where that has been tried already. */
+  readonly setup?: Setup
+  /** What it may take, bytes. */
+  readonly memoryBytes?: number
   /** What it would take the place of: their latencies are compared. */
   readonly incumbent?: Incumbent
 }
@@ -53,26 +63,28 @@ interface Known {
  */
 export async function benchmark(
   path: string,
-  { incumbent, ...known }: Known,
+  { incumbent, setup: kept, ...known }: Known,
   settings: BenchmarkSettings,
   signal: AbortSignal,
 ): Promise<Benchmark> {
-  const { child, profile, processes, hostLock, root, clock, log } = settings
+  const { child, profile, setups, processes, hostLock, root, clock, log } = settings
   const lock = await hostLockTaken(hostLock, clock, signal)
   const watch = new HeatWatch(root)
   try {
     const timeoutMs = profile.seconds * 1000 * 2 + 60_000
     const options = { child, signal, timeoutMs, profile, root, log }
+    const setup = kept ?? (await bestSetup(path, setups, { ...options, ...known }))
     let beside: Beside | null = null
     const time = async (candidate: MeasuringProcess) => {
-      const both = incumbent ? await inTurn(candidate, incumbent, options) : null
+      const both = incumbent ? await besideIncumbent(candidate, incumbent, options) : null
       beside = both?.beside ?? null
       return both?.latency ?? (await candidate.latency(profile))
     }
-    const measured = await measure(path, time, { ...known, child, signal, timeoutMs }, processes)
+    const measured = await measure(path, time, { ...known, ...setup, child, signal, timeoutMs }, processes)
     if (incumbent) beside ??= await afterwards(incumbent, options)
     return {
       ...measured,
+      setup,
       ...judge(watch.stop(), measured.drift),
       governor: governors(root).governor ?? null,
       ...(beside && { incumbent: beside }),

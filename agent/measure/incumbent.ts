@@ -1,56 +1,36 @@
 import { asEspalierError } from '@espalier/shared'
-import {
-  interleave,
-  type Latency,
-  type MeasuringProcess,
-  type ProcessOptions,
-  type Profile,
-  type Shapes,
-  withModel,
-} from '@espalier/shared/measure/index.js'
+import { type Latency, type MeasuringProcess, withModel } from '@espalier/shared/measure/index.js'
 import type { Beside } from '@espalier/shared/messages/index.js'
-import { availableBytes } from '../facts/index.js'
+import { type InTurnOptions, inTurn, type Rival } from './in-turn.js'
 
 /** The variant that runs now. */
-export interface Incumbent {
+export interface Incumbent extends Rival {
   readonly digest: string
-  readonly path: string
-  readonly shapes?: Shapes
-  /** What it added to a process when it was measured; null where that is not known. */
-  readonly memoryBytes: number | null
 }
 
-interface Options extends ProcessOptions {
-  readonly profile: Profile
-  readonly root: string
+interface Options extends InTurnOptions {
   readonly log: (line: string) => void
 }
 
-/** The share of the memory that is free which the incumbent's process may take. */
-const ROOM = 0.9
-
-/**
- * Times a candidate that has been loaded, and the incumbent in turn with it, so that both see the same temperature and
- * load; null where there is no memory for a second process, or the incumbent cannot be measured.
- */
-export async function inTurn(
+/** Times a candidate that has been loaded in turn with the incumbent; null where that cannot be. */
+export const besideIncumbent = (
   candidate: MeasuringProcess,
   incumbent: Incumbent,
   options: Options,
-): Promise<{ readonly latency: Latency; readonly beside: Beside } | null> {
-  const takes = candidate.ready.runtimeBaseBytes + (incumbent.memoryBytes ?? Number.POSITIVE_INFINITY)
-  if (takes > ROOM * availableBytes(options.root)) return null
-  return withIncumbent(incumbent, options, async (process) => {
-    const [latency, its] = await interleave([candidate, process], options.profile)
-    return { latency, beside: besideOf(incumbent, its, true) }
+): Promise<{ readonly latency: Latency; readonly beside: Beside } | null> =>
+  orTold(incumbent, options, async () => {
+    const both = await inTurn(candidate, incumbent, options)
+    return both && { latency: both.own, beside: besideOf(incumbent, both.its, true) }
   })
-}
 
 /** Times the incumbent by itself. Null where it cannot be measured. */
 export const afterwards = (incumbent: Incumbent, options: Options): Promise<Beside | null> =>
-  withIncumbent(incumbent, options, async (process) =>
-    besideOf(incumbent, await process.latency(options.profile), false),
-  )
+  orTold(incumbent, options, () => {
+    const { path, setup, shapes } = incumbent
+    return withModel(path, { ...options, ...setup, shapes }, async (process) =>
+      besideOf(incumbent, await process.latency(options.profile), false),
+    )
+  })
 
 const besideOf = ({ digest }: Incumbent, { p50Ms, p95Ms }: Latency, interleaved: boolean): Beside => ({
   variant: digest,
@@ -60,13 +40,13 @@ const besideOf = ({ digest }: Incumbent, { p50Ms, p95Ms }: Latency, interleaved:
 })
 
 /** That the incumbent cannot be measured says nothing against the candidate: it is told, and that is all. */
-async function withIncumbent<T>(
+async function orTold<T>(
   incumbent: Incumbent,
   options: Options,
-  use: (process: MeasuringProcess) => Promise<T>,
+  measure: () => Promise<T>,
 ): Promise<T | null> {
   try {
-    return await withModel(incumbent.path, { ...options, shapes: incumbent.shapes }, use)
+    return await measure()
   } catch (e) {
     options.signal?.throwIfAborted()
     const { code, message } = asEspalierError(e)

@@ -4,7 +4,7 @@ import { Agent, request as httpRequest, type IncomingMessage, type ServerRespons
 import { env as environment } from 'node:process'
 import { pipeline } from 'node:stream'
 import { EspalierError, errorCodes } from '@espalier/shared'
-import { allocatorSettings } from '@espalier/shared/measure/index.js'
+import { allocatorSettings, type Setup } from '@espalier/shared/measure/index.js'
 import { sendError } from './routes.js'
 
 type Word = { readonly ready: true } | { readonly error: { readonly code: string; readonly message: string } }
@@ -33,8 +33,8 @@ export class Backend {
    * Loads the variant in `folder`; resolves when it answers.
    * @throws MODEL_UNSUPPORTED, MODEL_UNRUNNABLE, MODEL_NOT_READY where its process ends or is late
    */
-  static async start(child: URL, folder: string, socket: string): Promise<Backend> {
-    const process = fork(child, [folder, socket], {
+  static async start(child: URL, folder: string, setup: Setup, socket: string): Promise<Backend> {
+    const process = fork(child, [folder, socket, JSON.stringify(setup)], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       execArgv: [],
       env: { ...environment, ...allocatorSettings },

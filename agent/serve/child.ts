@@ -1,5 +1,6 @@
 /**
- * Run as a child: `child.js FOLDER SOCKET` serves the variant in FOLDER on a Unix socket, says `{"ready":true}` or
+ * Run as a child: `child.js FOLDER SOCKET SETUP` serves the variant in FOLDER, run as SETUP (JSON) tells, on a Unix
+ * socket, says `{"ready":true}` or
  * `{"error":{code,message}}` to its parent, and ends with it. The agent itself never loads the runtime.
  */
 import { readFileSync } from 'node:fs'
@@ -7,6 +8,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import { sessionOptions } from '@espalier/shared/measure/child.js'
+import type { Setup } from '@espalier/shared/measure/index.js'
 import { inputsOf } from '@espalier/shared/measure/inputs.js'
 import * as ort from 'onnxruntime-node'
 import type { Manifest } from '../store/artifacts.js'
@@ -15,9 +17,9 @@ import { answer } from './routes.js'
 
 process.on('disconnect', () => process.exit(0))
 
-async function serve(folder: string, socket: string): Promise<void> {
+async function serve(folder: string, socket: string, setup: Setup): Promise<void> {
   const manifest: Manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'))
-  const session = await ort.InferenceSession.create(join(folder, 'model.onnx'), sessionOptions())
+  const session = await ort.InferenceSession.create(join(folder, 'model.onnx'), sessionOptions(setup))
   await warmUp(session)
   const { model: name, version, variant, digest, preprocess } = manifest
   const served: Served = { session, Tensor: ort.Tensor, name, version: String(version) }
@@ -44,8 +46,8 @@ async function warmUp(session: ort.InferenceSession): Promise<void> {
 }
 
 try {
-  const [, , folder, socket] = process.argv
-  await serve(folder, socket)
+  const [, , folder, socket, setup] = process.argv
+  await serve(folder, socket, JSON.parse(setup))
   process.send?.({ ready: true })
 } catch (e) {
   const { code, message } = asEspalierError(e)

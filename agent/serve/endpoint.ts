@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { asEspalierError, EspalierError } from '@espalier/shared'
+import type { Setup } from '@espalier/shared/measure/index.js'
 import { MAX_INFERENCE_BYTES } from '@espalier/shared/messages/index.js'
 import { errnoOf } from '../store/files.js'
 import { Backend } from './backend.js'
@@ -17,6 +19,12 @@ export interface EndpointOptions {
   readonly log: (line: string) => void
   /** First and longest pause before a process that ended is started again, ms. */
   readonly restartMs?: readonly [first: number, longest: number]
+}
+
+/** A variant's folder, and how it is run; without a setup by one thread. */
+export interface Wanted {
+  readonly folder: string
+  readonly setup?: Setup
 }
 
 /** Requests that may be under way at once, and bytes of them. */
@@ -33,8 +41,8 @@ export class Endpoint {
   readonly #options: EndpointOptions
   readonly #server: Server
   #sockets: string | null = null
-  #wanted: string | null = null
-  #current: { readonly folder: string; readonly backend: Backend } | null = null
+  #wanted: Wanted | null = null
+  #current: { readonly wanted: Wanted; readonly backend: Backend } | null = null
   #swapping: Promise<void> | null = null
   #pauseMs: number
   #retry: NodeJS.Timeout | null = null
@@ -66,10 +74,10 @@ export class Endpoint {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** From now on the variant in this folder is to answer; null for none. */
-  serve(folder: string | null): void {
-    if (folder === this.#wanted) return
-    this.#wanted = folder
+  /** From now on this variant is to answer; null for none. */
+  serve(wanted: Wanted | null): void {
+    if (isDeepStrictEqual(wanted, this.#wanted)) return
+    this.#wanted = wanted
     this.#pauseMs = this.#options.restartMs?.[0] ?? 1000
     this.#swap()
   }
@@ -97,27 +105,28 @@ export class Endpoint {
 
   /** Swaps until what is served is what is wanted, or it cannot be. */
   async #swapAll(): Promise<void> {
-    while (this.#wanted !== (this.#current?.folder ?? null) && !this.#isClosed) {
-      const folder = this.#wanted
+    while (this.#wanted !== (this.#current?.wanted ?? null) && !this.#isClosed) {
+      const wanted = this.#wanted
       try {
-        const next = folder === null ? null : await this.#started(folder)
+        const backend = wanted === null ? null : await this.#started(wanted)
         const before = this.#current
-        this.#current = next && folder ? { folder, backend: next } : null
-        this.#options.log(folder ? `serving ${folder}` : 'serving nothing')
+        this.#current = backend && wanted ? { wanted, backend } : null
+        this.#options.log(wanted ? `serving ${wanted.folder}` : 'serving nothing')
         // Not awaited: a client that is slow to read its answer must not hold up the next swap.
         before?.backend.drain().catch((e) => this.#options.log(asEspalierError(e).message))
       } catch (e) {
         const { code, message } = asEspalierError(e)
         this.#options.log(`${code}: ${message}`)
-        if (folder === this.#wanted) return this.#retryLater()
+        if (wanted === this.#wanted) return this.#retryLater()
       }
     }
   }
 
-  async #started(folder: string): Promise<Backend> {
+  async #started({ folder, setup = {} }: Wanted): Promise<Backend> {
     const backend = await Backend.start(
       this.#options.child,
       folder,
+      setup,
       join(this.#sockets!, String(++this.#count)),
     )
     const since = performance.now()

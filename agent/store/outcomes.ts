@@ -1,3 +1,4 @@
+import type { Setup } from '@espalier/shared/measure/index.js'
 import type { Outcome } from '../select.js'
 import { readText, writeAtomic } from './files.js'
 
@@ -6,7 +7,7 @@ interface Kept {
   readonly outcomes: Readonly<Record<string, Outcome>>
 }
 
-/** What benchmarks on this device said, by digest; another runtime's figures say nothing of this one's. */
+/** What benchmarks on this device said, by digest; another runtime's figures, or other ways to run it, say nothing of this one's. */
 export class Outcomes {
   readonly #path: string
   readonly #runtime: string
@@ -21,6 +22,12 @@ export class Outcomes {
 
   get known(): ReadonlyMap<string, Outcome> {
     return this.#known
+  }
+
+  /** How a variant was found to be run best here. */
+  setupOf(digest: string): Setup | undefined {
+    const outcome = this.#known.get(digest)
+    return outcome && 'setup' in outcome ? outcome.setup : undefined
   }
 
   /** @throws a system error if the disk will not have it; it is then known until the next start. */

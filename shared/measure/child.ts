@@ -35,7 +35,8 @@ export interface Runtime {
 }
 
 /** Sessions as they are measured and deployed: no memory pattern, no spinning, one thread unless asked otherwise. */
-export const sessionOptions = (threads = 1): InferenceSession.SessionOptions => ({
+export const sessionOptions = ({ threads = 1, provider }: Setup = {}): InferenceSession.SessionOptions => ({
+  ...(provider !== undefined && { executionProviders: [provider] }),
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: 'sequential',
@@ -116,11 +117,11 @@ class Measured {
     return { runtimeBaseBytes: peakBytes(), runtime: this.name, runtimeVersion: node ?? common }
   }
 
-  async load(path: string, { threads }: Setup, shapes?: Shapes): Promise<Loaded> {
+  async load(path: string, { threads, provider }: Setup, shapes?: Shapes): Promise<Loaded> {
     if (this.#session) throw new EspalierError('MEASURING_FAILED', 'a measuring process measures one model')
     const started = performance.now()
     try {
-      this.#session = await this.runtime.InferenceSession.create(path, sessionOptions(threads))
+      this.#session = await this.runtime.InferenceSession.create(path, sessionOptions({ threads, provider }))
     } catch (cause) {
       throw new EspalierError('MODEL_UNSUPPORTED', `the runtime cannot load '${path}': ${reason(cause)}`, {
         cause,
@@ -156,8 +157,9 @@ class Measured {
     return golden
   }
 
-  compare({ paths, threads, ...settings }: Extract<Request, { do: 'compare' }>): Promise<Compared> {
-    const open = (path: string) => this.runtime.InferenceSession.create(path, sessionOptions(threads))
+  compare({ paths, threads, provider, ...settings }: Extract<Request, { do: 'compare' }>): Promise<Compared> {
+    const open = (path: string) =>
+      this.runtime.InferenceSession.create(path, sessionOptions({ threads, provider }))
     return compare(paths, settings, open, (inputs) => this.#fed(inputs))
   }
 

@@ -57,8 +57,8 @@ export class MeasuringProcess {
   }
 
   /** @throws MODEL_UNSUPPORTED, MODEL_UNRUNNABLE, DIMENSION_UNKNOWN, OPTION_INVALID, MEASURING_FAILED */
-  load(path: string, { threads }: Setup = {}, shapes?: Shapes): Promise<Loaded> {
-    return this.#ask(answers.load, { do: 'load', path, threads, shapes })
+  load(path: string, { threads, provider }: Setup = {}, shapes?: Shapes): Promise<Loaded> {
+    return this.#ask(answers.load, { do: 'load', path, threads, provider, shapes })
   }
 
   /** What the loaded model has added so far, after a few more queries. */

@@ -52,6 +52,8 @@ export interface Span {
 export interface Setup {
   /** Default 1. */
   readonly threads?: number
+  /** An execution provider by the runtime's own name; without it the runtime's choice. */
+  readonly provider?: string
 }
 
 /** Sizes of inputs by name, for those whose dynamic dimensions are not the batch alone. */
@@ -61,8 +63,9 @@ export type Shapes = Readonly<Record<string, readonly number[]>>
 const Ready = Type.Object({ runtimeBaseBytes: Bytes, runtime: Label, runtimeVersion: Label })
 export type Ready = Readonly<Type.Static<typeof Ready>>
 
-/** `coldLoadMs` is from the file to a session that can run. */
+/** `coldLoadMs` is from the file to a session that can run; `provider` what computes it. */
 const Loaded = Type.Object({
+  provider: Type.Optional(Label),
   coldLoadMs: Ms,
   firstRunMs: Ms,
   inputs: Type.Array(Type.Object({ name: Label, type: Label, dims: Type.Array(Count, { maxItems: 16 }) }), {

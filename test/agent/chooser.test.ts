@@ -54,6 +54,7 @@ const took = (
   { temperatureC = null as number | null, throttled = false } = {},
 ): Benchmark => ({
   ...{ measuredRamBytes: 1e6, medianRamBytes: 1e6, spreadRamBytes: 0, processes: 1 },
+  setup: { threads: 1, provider: 'cpu' },
   ...{ processBytes: 2e6, runtimeBaseBytes: 1e6, runtime: 'r', runtimeVersion: '1' },
   ...{ coldLoadMs: 1, firstRunMs: 1, inputs: [], runs: 130, warmUps: 10, drift: 1, steady: true },
   ...{

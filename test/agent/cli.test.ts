@@ -38,6 +38,7 @@ t.test('wrong usage exits 2, says what is wrong, and where help is', async (t) =
     [[...run, '--every', 'often'], /'often' is not a duration/],
     [[...run, '--objective', 'beauty'], /can be accuracy/],
     [[...run, '--benchmark', 'long'], /can be brief, quick, standard/],
+    [[...run, '--threads', 'many'], /--threads 'many'/],
     [[...run, '--timings', '{"retryMs":5}'], /retryMs cannot be 5/],
     [['status'], /needs --state/],
   ]

@@ -120,7 +120,16 @@ t.test('what fails where applications find it gives way to what was before', asy
   })
   const profile = { ...profiles.brief, queries: 8 }
   const hostLock = join(tmpdir(), `espalier-test-${process.pid}.lock`)
-  const settings = { child, profile, processes: 1, hostLock, root: '/', clock: systemClock, log: () => {} }
+  const settings = {
+    child,
+    profile,
+    setups: [{}],
+    processes: 1,
+    hostLock,
+    root: '/',
+    clock: systemClock,
+    log: () => {},
+  }
   const activation = new Activation({
     artifacts,
     probation,

@@ -22,7 +22,7 @@ export default async function endpoint(options: Readonly<Record<string, string>>
   try {
     const variants = Array.from({ length: Number(swaps) + 1 }, (_, i) => variant(folder, i + 1))
     const url = `127.0.0.1:${await served.listen()}`
-    served.serve(variants[0])
+    served.serve({ folder: variants[0] })
     while ((await fetch(`http://${url}/v2/health/ready`)).status !== 200) await sleep(50)
     const settings = { url, width: WIDTH, clients: Number(clients), requests: Number(requests) }
     const args = ['test/bench/endpoint.py', JSON.stringify(settings)]
@@ -33,7 +33,7 @@ export default async function endpoint(options: Readonly<Record<string, string>>
     for await (const line of createInterface(client.stdout)) {
       last = line
       const due = Math.min(variants.length - 1, Math.floor((JSON.parse(line).done ?? 0) / share))
-      if (due > swapped) served.serve(variants[++swapped])
+      if (due > swapped) served.serve({ folder: variants[++swapped] })
     }
     const seconds = (performance.now() - started) / 1000
     const { answers, wrong, failed, failures } = JSON.parse(last)

@@ -32,7 +32,7 @@ export async function openSession(
   { threads = 1, optimize = true }: SessionOptions = {},
 ): Promise<Session> {
   const options: ort.InferenceSession.SessionOptions = {
-    ...sessionOptions(threads),
+    ...sessionOptions({ threads }),
     // What goes wrong is thrown; the runtime need not print it as well.
     logSeverityLevel: 4,
     graphOptimizationLevel: optimize ? 'all' : 'disabled',

@@ -1,4 +1,11 @@
-import { availableBytes, governors, heat, machineFacts, memoryFacts } from '@espalier/agent/facts/index.js'
+import {
+  availableBytes,
+  governors,
+  heat,
+  machineFacts,
+  memoryFacts,
+  physicalCores,
+} from '@espalier/agent/facts/index.js'
 import t from 'tap'
 import { orinNano, pi4, pi5, plainPc, tree } from '../support/tree.js'
 
@@ -85,6 +92,21 @@ t.test(
     t.equal(availableBytes(tree(pi5)), 0, 'a kernel that does not say')
   },
 )
+
+t.test('threads of one core count once', async (t) => {
+  const core = (cpu: number, core: number, socket = 0) => ({
+    [`sys/devices/system/cpu/cpu${cpu}/topology/core_id`]: `${core}\n`,
+    [`sys/devices/system/cpu/cpu${cpu}/topology/physical_package_id`]: `${socket}\n`,
+  })
+  const online = { 'sys/devices/system/cpu/online': '0-3\n' }
+  t.equal(physicalCores(tree({ ...online, ...core(0, 0), ...core(1, 1), ...core(2, 0), ...core(3, 1) })), 2)
+  t.equal(
+    physicalCores(tree({ ...online, ...core(0, 0), ...core(1, 1), ...core(2, 0, 1), ...core(3, 1, 1) })),
+    4,
+  )
+  t.equal(physicalCores(tree(orinNano)), 5, 'where the kernel does not tell, each is one')
+  t.equal(physicalCores(tree({})), 1)
+})
 
 t.test('a machine that tells nothing is described without a failure', async (t) => {
   t.match(facts({}), { board: 'unknown', soc: 'unknown', cores: 1, kernel: 'unknown', powerMode: null })

@@ -38,7 +38,16 @@ t.test(
     writeFileSync(path, networkBytes(64))
     const hostLock = join(folder, 'lock')
     const profile = { ...profiles.brief, queries: 70 }
-    const settings = { child, profile, processes: 1, hostLock, root: tree(pi5), clock: systemClock, log }
+    const settings = {
+      child,
+      profile,
+      setups: [{}],
+      processes: 1,
+      hostLock,
+      root: tree(pi5),
+      clock: systemClock,
+      log,
+    }
     const other = takeLock(hostLock)
     let isDone = false
     const measuring = benchmark(path, {}, settings, new AbortController().signal).then((measured) => {
@@ -72,6 +81,7 @@ t.test('an abort ends a benchmark and frees the host', async (t) => {
   const settings = {
     child,
     profile: { ...profiles.standard, queries: 1e9 },
+    setups: [{}],
     hostLock,
     root: '/',
     clock: systemClock,
@@ -97,12 +107,14 @@ t.test(
       digest: 'd'.repeat(64),
       path: file('incumbent.onnx', 900),
       memoryBytes: 4e6,
+      setup: { threads: 1 },
       shapes: { x: [1, 900] },
     }
     const told: string[] = []
     const settings = {
       child,
       profile: { ...profiles.brief, queries: 64 },
+      setups: [{}],
       processes: 1,
       hostLock: join(folder, 'lock'),
       root: tree({ 'proc/meminfo': 'MemAvailable: 2000000 kB\n' }),

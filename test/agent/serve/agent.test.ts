@@ -21,13 +21,13 @@ t.test('the agent serves what is active, and tells the hook of it', async (t) =>
   const hook = join(agent.folder, 'hook.sh')
   writeFileSync(
     hook,
-    `#!/bin/sh\necho "$ESPALIER_MODEL $ESPALIER_VERSION $ESPALIER_VARIANT" $(wc -c < "$ESPALIER_CURRENT/model.onnx") >> ${told}\n` +
+    `#!/bin/sh\necho "$ESPALIER_MODEL $ESPALIER_VERSION $ESPALIER_VARIANT $ESPALIER_THREADS $ESPALIER_PROVIDER" $(wc -c < "$ESPALIER_CURRENT/model.onnx") >> ${told}\n` +
       `[ "$ESPALIER_VARIANT" = good ] || exit 3\n`,
   )
   chmodSync(hook, 0o755)
   await service.offer([good])
   await service.desire()
-  const args = ['--memory', '100MB', '--serve', '0', '--hook', hook]
+  const args = ['--memory', '100MB', '--serve', '0', '--hook', hook, '--threads', '2']
   agent.start(args)
   const runs = (digest: string) => service.until((r) => r.active?.variant === digest && r.state === 'active')
   await runs(good.variant.digest)
@@ -51,9 +51,14 @@ t.test('the agent serves what is active, and tells the hook of it', async (t) =>
   t.match(service.last?.error?.message, /hook\.sh ended with 3/, 'what the hook did wrong is reported')
   t.equal(
     readFileSync(told, 'utf8'),
-    `digits 1 good ${good.bytes.length}\ndigits 1 best ${best.bytes.length}\n`,
+    `digits 1 good 2 cpu ${good.bytes.length}\ndigits 1 best 2 cpu ${best.bytes.length}\n`,
     'once each, with what it is about',
   )
+  t.match(service.reports.at(-1), { threads: 2, providerRequested: 'cpu', provider: 'cpu' })
+  const children = readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, 'utf8').trim().split(' ')
+  const commands = children.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))
+  const serving = commands.find((command) => command.some((part) => part.endsWith('serve/child.js')))
+  t.match(JSON.parse(serving?.at(-2) ?? 'null'), { threads: 2, provider: 'cpu' }, 'served as it was measured')
   t.equal(await agent.end(), 0)
 
   writeFileSync(hook, `#!/bin/sh\necho again >> ${told}\n`)

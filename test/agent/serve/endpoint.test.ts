@@ -61,7 +61,7 @@ t.test('health, metadata and inference, as the protocol has them', async (t) => 
   const early = await fetch(`${url}/v2/health/ready`)
   t.equal(early.status, 503, 'alive, but not ready')
   t.match(await early.json(), { code: 'MODEL_NOT_READY', error: /no variant/ })
-  endpoint.serve(first.folder)
+  endpoint.serve({ folder: first.folder })
   await ready()
   t.equal((await fetch(`${url}/v2/models/digits/ready`)).status, 200)
   t.equal((await fetch(`${url}/v2/models/digits/versions/1/ready`)).status, 200)
@@ -91,7 +91,7 @@ t.test('health, metadata and inference, as the protocol has them', async (t) => 
 t.test('tensors in binary form, both ways', async (t) => {
   const [first] = await variants(t, 1)
   const { endpoint, url, ready } = await setUp(t)
-  endpoint.serve(first.folder)
+  endpoint.serve({ folder: first.folder })
   await ready()
   const json = JSON.stringify({
     parameters: { binary_data_output: true },
@@ -123,7 +123,7 @@ t.test('tensors in binary form, both ways', async (t) => {
 t.test('what is wrong with a request is said, and the next one is answered', async (t) => {
   const [first] = await variants(t, 1)
   const { endpoint, url, ready } = await setUp(t)
-  endpoint.serve(first.folder)
+  endpoint.serve({ folder: first.folder })
   await ready()
   const wrong: [what: string, body: object | string, error: RegExp][] = [
     ['no JSON', '{"inputs":', /not JSON/],
@@ -151,7 +151,7 @@ t.test('what is wrong with a request is said, and the next one is answered', asy
 t.test('web pages, foreign names and oversized bodies are kept out', async (t) => {
   const [first] = await variants(t, 1)
   const { endpoint, port, url, ready } = await setUp(t)
-  endpoint.serve(first.folder)
+  endpoint.serve({ folder: first.folder })
   await ready()
   const status = (headers: Record<string, string | number>, method = 'GET') =>
     new Promise<number>((resolve, reject) =>
@@ -172,7 +172,7 @@ t.test('web pages, foreign names and oversized bodies are kept out', async (t) =
 t.test('across five swaps no request is dropped, and each is answered by one whole network', async (t) => {
   const made = await variants(t, 6)
   const { endpoint, port, ready } = await setUp(t)
-  endpoint.serve(made[0].folder)
+  endpoint.serve({ folder: made[0].folder })
   await ready()
   const connections = new Agent({ keepAlive: true, maxSockets: 8 })
   t.teardown(() => connections.destroy())
@@ -207,7 +207,7 @@ t.test('across five swaps no request is dropped, and each is answered by one who
   }
   const clients = Array.from({ length: 8 }, client)
   for (const { folder, version } of made.slice(1)) {
-    endpoint.serve(folder)
+    endpoint.serve({ folder })
     while (!seen.has(version)) await sleep(10)
   }
   isOver = true
@@ -219,10 +219,10 @@ t.test('across five swaps no request is dropped, and each is answered by one who
 t.test('a variant that cannot be loaded leaves the one before it serving', async (t) => {
   const [first, second] = await variants(t)
   const { endpoint, url, ready, lines } = await setUp(t)
-  endpoint.serve(first.folder)
+  endpoint.serve({ folder: first.folder })
   await ready()
   writeFileSync(join(second.folder, 'model.onnx'), 'no network')
-  endpoint.serve(second.folder)
+  endpoint.serve({ folder: second.folder })
   while (!lines.some((line) => /INTERNAL|MODEL_/.test(line))) await sleep(20)
   t.match(await post(url, query()), { status: 200, body: { model_version: '1' } })
   writeFileSync(join(second.folder, 'model.onnx'), networkBytes(WIDTH, 1, 2))

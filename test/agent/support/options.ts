@@ -36,6 +36,7 @@ export const optionsOf = (stateDir: string, credential: Credential): AgentOption
   benchmark: {
     child: new URL('../../../agent/dist/measure/child.js', import.meta.url),
     profile: { ...profiles.brief, queries: 8 },
+    setups: [{ threads: 1, provider: 'cpu' }],
     processes: 1,
     hostLock: join(tmpdir(), `espalier-test-${process.pid}.lock`),
     root: '/',

@@ -51,6 +51,8 @@ export class AgentProcess {
       '1',
       '--benchmark',
       'brief',
+      '--threads',
+      '1',
     ]
     const patience = [
       '--timings',

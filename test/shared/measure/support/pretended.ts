@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 /**
  * A measuring child over a runtime and a clock that pretend, in a real process with its protocol: the file of a "model"
- * holds how many ms a query takes on a cold machine, and each query of any process makes all that follow slower by
+ * holds how many ms a query takes on a cold machine, or how many in each setup, and each query of any process makes all that follow slower by
  * `hotter` of that. Nothing depends on how busy the real machine is.
  * @returns the script
  */
@@ -30,7 +30,12 @@ serveMeasuring({
   env: { versions: { common: '1' } },
   Tensor: class {},
   InferenceSession: {
-    create: async (model) => session(typeof model === 'string' ? Number(readFileSync(model, 'utf8')) : 0),
+    create: async (model, { intraOpNumThreads, executionProviders = ['cpu'] }) => {
+      const ms = typeof model === 'string' ? JSON.parse(readFileSync(model, 'utf8')) : 0
+      const own = typeof ms === 'number' ? ms : ms[\`\${executionProviders[0]} \${intraOpNumThreads}\`]
+      if (own === undefined) throw new Error('no kernel for this network')
+      return session(own)
+    },
   },
 }, 'pretended')
 `,
