@@ -6,10 +6,12 @@ import { join } from 'node:path'
 import type { Ready, Served, Setup } from '../support/centre-process.js'
 import type { CrowdErrand, Fared, Pace } from '../support/crowd-process.js'
 import { startMosquitto } from '../support/plain-mosquitto.js'
+import { inLossyNetwork } from './parts/lossy-network.js'
 
 export const about =
   '--devices (1000) in four processes that fetch one artifact of --mb (2) at once; --cases (mqtt,unicast,http; outside,' +
-  'outside-unicast with Mosquitto); --frozen (0), --slow (0) of them, at --slow-kb (bytes / 8 s): seconds, bytes, memory'
+  'outside-unicast with Mosquitto); --frozen (0), --slow (0) of them, at --slow-kb (bytes / 8 s); --loss, a share of all packets: ' +
+  'seconds, bytes, memory'
 
 const processes = 4
 const cases = {
@@ -31,6 +33,7 @@ interface Sizes {
 
 /** The service is a process of its own; every device is the agent's own code, which checks each block and then the whole. */
 export default async function crowd(options: Readonly<Record<string, string>>): Promise<object> {
+  if (options.loss !== undefined) return inLossyNetwork(import.meta.url, options)
   const bytes = Math.round(Number(options.mb ?? 2) * 1e6)
   const sizes: Sizes = {
     ...{ devices: Number(options.devices ?? 1000), bytes },

@@ -12,10 +12,11 @@ import { Log } from '../support/mqtt.js'
 import { Path } from '../support/path.js'
 import { startMosquitto } from '../support/plain-mosquitto.js'
 import type { Errand } from '../support/receiver.js'
+import { inLossyNetwork } from './parts/lossy-network.js'
 
 export const about =
   'bytes/s of --mb (32) over MQTT, over a plain Node HTTP stream of the same file; --rounds (7) in turn; both by a way of --delay ' +
-  '(0) ms each way and --rate (unbounded) MB/s; --outside puts Mosquitto in the embedded broker’s place'
+  '(0) ms each way and --rate (unbounded) MB/s; --loss, a share of all packets; --outside puts Mosquitto in the embedded broker’s place'
 
 interface Result {
   readonly ms: number
@@ -27,6 +28,7 @@ interface Result {
  * (over MQTT by the agent's own code, which hashes twice: every block, and then the whole).
  */
 export default async function delivery(options: Readonly<Record<string, string>>): Promise<object> {
+  if (options.loss !== undefined) return inLossyNetwork(import.meta.url, options)
   const bytes = Math.round(Number(options.mb ?? 32) * 1e6)
   const rounds = Number(options.rounds ?? 7)
   const [delayMs, mostPerSecond] = [Number(options.delay ?? 0), Number(options.rate ?? 0) * 1e6]
