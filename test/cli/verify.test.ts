@@ -112,5 +112,12 @@ t.test('permissions are exported; what deploy has is what export writes', async 
     stdout: /\{user, "centre"\}[\s\S]*devices\/\$\{username\}\/desired[\s\S]*\{deny, all\}\.\n$/,
   })
   t.match(await espalier('broker', 'export', '--for', 'pigeons'), { status: 2 })
-  t.same(Object.keys(exporters), ['mosquitto', 'emqx'])
+  t.same(Object.keys(exporters), ['mosquitto', 'emqx', 'nats'])
+  const nats = exporters.nats.write('centre', ['pi-1'])
+  t.match(
+    nats,
+    /user: "pi-1", password: \$PASSWORD_PI_1, .*MQTT[\s\S]*"espalier.v1.devices.pi-1.commands.\*.ack"/,
+  )
+  for (const ids of [[], ['pi.1'], ['pi-1', 'PI_1'], ['Centre']])
+    t.throws(() => exporters.nats.write('centre', ids), { code: 'OPTION_INVALID' }, ids.join(' '))
 })

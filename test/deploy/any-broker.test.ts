@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { deviceSubscribes, parseTopic } from '@espalier/shared/topics.js'
+import { deviceSubscribes, parseTopic, topicFilter } from '@espalier/shared/topics.js'
 import mqtt from 'mqtt'
 import t, { type Test } from 'tap'
 import { networkBytes, testModel } from '../agent/support/models.js'
 import { AgentProcess } from '../agent/support/process.js'
 import { fill, ServiceProcess } from '../agent/support/service-process.js'
-import { withoutMosquitto as skip, startMosquitto } from './support/mosquitto.js'
+import { startMosquitto, withoutMosquitto } from './support/mosquitto.js'
+import { startNats, withoutNats } from './support/nats.js'
 
 const top1 = (value: number) => ({ value, n: 10_000 })
 const large = testModel('large', 800, { top1: top1(0.99), measuredRamBytes: 5_300_000 })
@@ -64,26 +65,54 @@ async function wholeFleet(
 
 t.test('three agents are served by the embedded broker', (t) => wholeFleet(t, []))
 
+interface Outside {
+  readonly url: string
+  readonly password: (user: string) => string
+}
+
+const users = ['espalier', 'spy', ...plans.map(([id]) => id)]
+const forbidden = [
+  ...['#', 'espalier/v1/devices/tight/desired', 'espalier/v1/devices/+/credential'],
+  ...['espalier/v1/devices/+/reports/+', '$MQTT/sub/#', '$MQTT/#'],
+]
+
+/** The fleet at somebody else's broker, beside a device that tries to hear what is not for it. @returns what it heard */
+async function overheardAt(t: Test, { url, password }: Outside): Promise<Map<string, string>> {
+  const spy = await mqtt.connectAsync(url, {
+    ...{ clientId: 'spy', username: 'spy', password: password('spy'), protocolVersion: 4 },
+  })
+  t.teardown(() => spy.endAsync(true))
+  const overheard = new Map<string, string>()
+  spy.on('message', (topic) => overheard.set(topic, parseTopic(topic)?.name ?? '?'))
+  for (const filter of [
+    ...forbidden,
+    ...deviceSubscribes.map((name) => topicFilter(name, { device: 'spy' })),
+  ])
+    await spy.subscribeAsync(filter, { qos: 1 }).catch(() => undefined) // some brokers refuse, others never send
+  const login = url.replace('//', `//espalier:${encodeURIComponent(password('espalier'))}@`)
+  await wholeFleet(t, ['--broker', login], password)
+  t.ok([...overheard.values()].every((name) => (deviceSubscribes as string[]).includes(name)))
+  t.notOk(
+    [...overheard.keys()].some((topic) => topic.includes('/devices/')),
+    'nothing of a device',
+  )
+  return overheard
+}
+
 t.test(
   'the same three by Mosquitto: one URL is changed, and its permissions are the exported ones',
-  { skip },
+  { skip: withoutMosquitto },
   async (t) => {
-    const ids = plans.map(([id]) => id)
-    const broker = await startMosquitto(t, ['espalier', 'spy', ...ids])
-    const spy = await mqtt.connectAsync(broker.url, {
-      ...{ clientId: 'spy', username: 'spy', password: broker.password('spy'), protocolVersion: 4 },
-    })
-    t.teardown(() => spy.endAsync(true))
-    const overheard = new Map<string, string>()
-    spy.on('message', (topic) => overheard.set(topic, parseTopic(topic)?.name ?? '?'))
-    await spy.subscribeAsync(['#', 'espalier/v1/devices/tight/desired', 'espalier/v1/devices/+/credential'])
-    const login = broker.url.replace('//', `//espalier:${broker.password('espalier')}@`)
-    await wholeFleet(t, ['--broker', login], broker.password)
+    const overheard = await overheardAt(t, await startMosquitto(t, users))
     t.same([...new Set(overheard.values())].sort(), ['catalogue', 'keys', 'servicePresence'])
-    t.ok([...overheard.values()].every((name) => (deviceSubscribes as string[]).includes(name)))
-    t.notOk(
-      [...overheard.keys()].some((topic) => topic.includes('/devices/')),
-      'nothing of a device',
-    )
+  },
+)
+
+t.test(
+  'the same three by nats-server, with the users that are exported for it',
+  { skip: withoutNats },
+  async (t) => {
+    const overheard = await overheardAt(t, await startNats(t, users))
+    t.same([...new Set(overheard.values())].sort(), ['catalogue', 'keys', 'servicePresence'])
   },
 )

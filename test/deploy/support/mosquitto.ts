@@ -11,7 +11,7 @@ import type { Test } from 'tap'
 /** Why a test that needs Mosquitto cannot run here, if it cannot. */
 export const withoutMosquitto = spawnSync('mosquitto', ['-h']).error && 'mosquitto is not installed'
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -81,7 +81,7 @@ export async function startMosquitto(t: Test, users: readonly string[]): Promise
   return mosquitto
 }
 
-const listens = (port: number) =>
+export const listens = (port: number) =>
   new Promise<boolean>((resolve) => {
     const socket = open(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
     socket.on('connect', () => socket.destroy())
