@@ -119,10 +119,17 @@ async function finetune(model: string, options: Options): Promise<void> {
     const after = await judge('evaluating after', trained)
     const bytes = await writeModelFile(withPreprocess(trained, data.preprocess), options.output)
     removeCheckpoint(checkpoint)
-    const { steps, lossFirst, lossLast, imagesPerSecond, seconds, bestEpoch } = history
+    const { steps, lossFirst, lossLast, imagesPerSecond, seconds, bestEpoch, memory } = history
     const result = {
       ...{ steps, lossFirst, lossLast, top1Before: before.top1, top1After: after.top1 },
-      ...{ heldLossBefore: before.loss, heldLossAfter: after.loss, imagesPerSecond, seconds, bestEpoch },
+      ...{
+        heldLossBefore: before.loss,
+        heldLossAfter: after.loss,
+        imagesPerSecond,
+        seconds,
+        bestEpoch,
+        memory,
+      },
       ...(rest.labels && { classes: classCounts(rest, classesOf(graph)) }),
     }
     progress.done()
@@ -131,6 +138,9 @@ async function finetune(model: string, options: Options): Promise<void> {
         written: `${options.output}, ${show.bytes(bytes)}`,
         steps: `${steps} in ${seconds.toFixed(1)} s, ${imagesPerSecond.toFixed(0)} images/s`,
         loss: `${lossFirst.toFixed(4)} → ${lossLast.toFixed(4)}`,
+        ...(memory && {
+          memory: `${show.bytes(memory.predictedBytes)} a step by prediction, in ${memory.segments} segments`,
+        }),
         ...(bestEpoch !== undefined && { taken: `the weights after epoch ${bestEpoch}` }),
         ...(held.targets && {
           'loss held out': `${before.loss?.toPrecision(4)} → ${after.loss?.toPrecision(4)}`,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type OptimizerName, optimizerNames, type ScheduleName, scheduleNames } from '../compiler/names.js'
 import { type LossName, lossNames, type TrainOptions, type TrainProgress } from '../compiler/train/index.js'
-import { count, many, oneOf, positive, share } from './command.js'
+import { count, many, oneOf, positive, share, size } from './command.js'
 import { show } from './output.js'
 
 /** What the options of `addTrainingOptions` give. */
@@ -23,6 +23,7 @@ export interface TrainingOptions {
   readonly shift: number
   readonly flip?: boolean
   readonly frozenNorm?: boolean
+  readonly stepMemory?: number
   readonly seed: number
   readonly quiet?: boolean
 }
@@ -60,16 +61,26 @@ export const addTrainingOptions = (command: Command): Command =>
     .option('--colour <share>', 'change brightness and contrast at random by up to this share', share, 0)
     .option('--mixup <alpha>', 'mix pairs of samples by shares drawn from Beta(alpha, alpha)', share, 0)
     .option('--frozen-norm', "keep the file's batch-normalisation statistics")
+    .option(
+      '--step-memory <B>',
+      'what a step may take: where needed, values are computed again for the way back (default: what there is)',
+      size,
+    )
     .option('--seed <n>', 'same seed, same data, same weights', count, 0)
     .option('--quiet', 'no progress, no curves and no notes')
 
 /** The options as `train` takes them. */
-export const trainingOf = ({ frozenNorm, ...options }: TrainingOptions): Omit<TrainOptions, 'epochs'> => {
+export const trainingOf = ({
+  frozenNorm,
+  stepMemory,
+  ...options
+}: TrainingOptions): Omit<TrainOptions, 'epochs'> => {
   const { lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup } = options
   const { freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, seed } = options
   return {
     ...{ lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup },
     ...{ freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, seed },
+    memory: stepMemory,
     batchNorm: frozenNorm ? 'frozen' : 'batch',
   }
 }

@@ -6,6 +6,8 @@ import type { Sizes } from './shapes.js'
 export interface Gradients {
   /** The forward nodes; some compute an optional output more than before. */
   readonly forward: readonly Node[]
+  /** For each node written to `g`: the place of the forward node that it carries gradients through. */
+  readonly places: readonly number[]
   /** Name of the gradient of each wanted value that the seeds depend on. */
   readonly of: ReadonlyMap<string, string>
 }
@@ -49,7 +51,13 @@ export function differentiate(
     return parts.get(value)?.[0] ?? ''
   }
   const forward = [...graph.nodes]
+  const places: number[] = []
+  const mark = (at: number) => {
+    while (places.length < g.nodes.length) places.push(at)
+  }
+  mark(forward.length)
   for (let at = forward.length - 1; at >= 0; at--) {
+    mark(at + 1)
     const n = forward[at]
     if (!n.outputs.some((o) => varies.has(o))) continue
     const dys = n.outputs.map((o) => (o ? total(o) : ''))
@@ -90,11 +98,13 @@ export function differentiate(
     }
   }
   const of = new Map<string, string>()
+  mark(0)
   for (const value of needed) {
     const gradient = total(value)
     if (gradient) of.set(value, gradient)
   }
-  return { forward, of }
+  mark(0)
+  return { forward, places, of }
 }
 
 function unknown(n: Node, known: boolean): EspalierError {

@@ -81,6 +81,8 @@ export async function trainHere(
     loss: goal.loss,
     frozen: (name) => frozen.has(name),
     dropout: options.dropout ?? true,
+    memory: options.memory,
+    available: process.availableMemory(),
   })
   const { logits, dims } = tg.outputs.get(goal.answer)!
   const classes = elementCount(dims) / batch
@@ -202,6 +204,7 @@ export async function trainHere(
         return { loss: mean(part(losses)), accuracy, ...(stopping && { held: stopping.losses[e] }) }
       }),
       ...(stopping?.best && { bestEpoch: stopping.best.epoch }),
+      ...(tg.memory && { memory: tg.memory }),
     },
   }
 }

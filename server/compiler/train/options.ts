@@ -3,6 +3,7 @@ import type { Dataset } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 import type { OptimizerName, ScheduleName } from '../names.js'
 import type { SparsityPlan } from './sparse/index.js'
+import type { StepMemory } from './step-memory.js'
 
 /** What a network is trained on; `labels` may be absent for distillation alone. */
 export type Samples = Omit<Dataset, 'spec' | 'classNames' | 'files'>
@@ -107,6 +108,11 @@ export interface TrainOptions {
    */
   readonly mixup?: number
   /**
+   * Bytes that a step may take, beside what the process and the optimiser hold: values of the forward pass are computed again in
+   * the backward pass where that is needed for it, to the same weights. What there is if not given.
+   */
+  readonly memory?: number
+  /**
    * Reads batches in a thread of its own while the runtime computes: where samples are on disk by default. Weights are the same
    * either way.
    */
@@ -148,6 +154,8 @@ export interface TrainHistory {
     readonly accuracy: number | null
     readonly held?: number
   }[]
+  /** Where `memory` was asked for, or more might be needed than there is: what a step takes, by prediction. */
+  readonly memory?: StepMemory
   /** With early stopping: the epoch, counted from 1, whose weights were taken. */
   readonly bestEpoch?: number
 }

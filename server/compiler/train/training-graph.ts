@@ -1,4 +1,4 @@
-import { type Graph, nodesNeeded, reads, type Tensor, type Value } from '../graph/index.js'
+import { type Graph, type Node, nodesNeeded, reads, type Tensor, type Value } from '../graph/index.js'
 import { Builder } from '../ops/index.js'
 import { type NormLayer, withBatchStatistics } from './batch-norm.js'
 import { differentiate } from './differentiate.js'
@@ -9,11 +9,15 @@ import { eagerly } from './order.js'
 import { outputsOf } from './outputs.js'
 import { trainableWeights } from './parameters.js'
 import { type InputShapes, prepare } from './prepare.js'
+import { recomputed } from './recompute.js'
 import { sizesOf } from './shapes.js'
+import { type MemoryOptions, type StepMemory, withinMemory } from './step-memory.js'
 
 /** Forward pass, loss and backward pass as one graph, with the weights among its inputs. */
 export interface TrainingGraph {
   readonly graph: Graph
+  /** Where it was asked for, or seemed necessary: what a step takes. */
+  readonly memory?: StepMemory
   /** The network's own inputs, their dimensions fixed. */
   readonly inputs: readonly Value[]
   /** What the loss asked for besides: targets, a teacher's answers. */
@@ -29,7 +33,7 @@ export interface TrainingGraph {
   readonly norms: readonly NormLayer[]
 }
 
-export interface TrainingGraphOptions {
+export interface TrainingGraphOptions extends MemoryOptions {
   readonly shapes: InputShapes
   readonly loss: LossOf
   readonly batchNorm: 'batch' | 'frozen'
@@ -41,7 +45,7 @@ export interface TrainingGraphOptions {
   readonly watch?: readonly string[]
 }
 
-/** @throws GRADIENT_UNKNOWN, MODEL_UNSUPPORTED, DATA_SHAPE_MISMATCH, and what the loss throws */
+/** @throws GRADIENT_UNKNOWN, MODEL_UNSUPPORTED, DATA_SHAPE_MISMATCH, BUDGET_UNREACHABLE, and what the loss throws */
 export async function trainingGraph(graph: Graph, options: TrainingGraphOptions): Promise<TrainingGraph> {
   const { watch = [], frozen = () => false } = options
   const prepared = prepare(graph, options.shapes)
@@ -86,18 +90,28 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     ...watch,
     ...norms.flatMap((n) => [n.batchMean, n.batchVariance]),
   ]
-  return {
-    graph: eagerly(
+  const built = (nodes: readonly Node[], constants: ReadonlyMap<string, Tensor>) =>
+    eagerly(
       fed(
         forward.with({
-          nodes: [...backward.forward, ...g.nodes],
-          initializers: new Map([...forward.initializers, ...g.constants]),
+          nodes,
+          initializers: new Map([...forward.initializers, ...g.constants, ...constants]),
           outputs: [...new Set(shown)].map(floating),
           values: new Map(),
         }),
         trained,
       ),
-    ),
+    )
+  const once = built([...backward.forward, ...g.nodes], new Map())
+  const again = (segments: number) => {
+    const builder = new Builder('again/')
+    const fixed = new Set([...forward.initializers.keys(), ...g.constants.keys()])
+    const step = { forward: backward.forward, backward: g.nodes, places: backward.places }
+    const nodes = recomputed(step, sizes, { segments, fixed, outputs: new Set(shown) }, builder)
+    return built(nodes, builder.constants)
+  }
+  return {
+    ...(await withinMemory(once, again, sizes, options)),
     inputs: prepared.inputs,
     lossInputs,
     noise,
