@@ -14,7 +14,11 @@ const { version }: { version: string } = createRequire(import.meta.url)('../pack
 
 const program: Program = {
   version,
-  measureChild: new URL('./measure/child.js', import.meta.url),
+  measuring: {
+    node: new URL('./measure/child.js', import.meta.url),
+    python: new URL('./measure/child.py', import.meta.url),
+    trtexec: new URL('./measure/trtexec.js', import.meta.url),
+  },
   probe: new URL('./facts/probe.js', import.meta.url),
   serveChild: new URL('./serve/child.js', import.meta.url),
 }

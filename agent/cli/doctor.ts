@@ -2,13 +2,13 @@ import { mkdirSync, rmSync, statfsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { asEspalierError, EspalierError, formatBytes } from '@espalier/shared'
-import { MeasuringProcess } from '@espalier/shared/measure/index.js'
+import { type Command, MeasuringProcess } from '@espalier/shared/measure/index.js'
 import { readCredential } from '../credential.js'
 import { machineFacts, runProbe } from '../facts/index.js'
 import { parseBroker } from '../net/socket.js'
 import { writeAtomic } from '../store/files.js'
 import type { Program } from './run.js'
-import { parse } from './usage.js'
+import { defaultRuntime, parse, parseRuntime } from './usage.js'
 
 interface Finding {
   readonly check: string
@@ -25,14 +25,16 @@ export async function doctor(args: string[], program: Program): Promise<boolean>
     options: {
       credential: { type: 'string' },
       state: { type: 'string' },
+      runtime: { type: 'string', default: defaultRuntime },
       'fact-root': { type: 'string', default: '/' },
       json: { type: 'boolean', default: false },
     },
   })
   const { credential, state } = values
+  const child = parseRuntime(values.runtime, program)
   const checks: [name: string, check: () => string | Promise<string>][] = [
     ['machine', () => machine(values['fact-root'], program)],
-    ['runtime', () => runtime(program)],
+    ['runtime', () => runtime(child)],
     ...(state ? [['disk', () => disk(state)] satisfies [string, () => string]] : []),
     ...(credential ? [['broker', () => broker(credential)] satisfies [string, () => Promise<string>]] : []),
   ]
@@ -59,11 +61,12 @@ async function machine(root: string, program: Program): Promise<string> {
   return `${facts.board}, ${facts.cores} ${facts.arch} cores, ${formatBytes(limit)} of memory for us, ${facts.kernel}`
 }
 
-async function runtime(program: Program): Promise<string> {
-  const measuring = await MeasuringProcess.start({ child: program.measureChild })
+async function runtime(child: URL | Command): Promise<string> {
+  const measuring = await MeasuringProcess.start({ child })
   measuring.close()
-  const { runtime: name, runtimeVersion, runtimeBaseBytes } = measuring.ready
-  return `${name} ${runtimeVersion} loads and runs a network; its own memory is ${formatBytes(runtimeBaseBytes)}`
+  const { runtime: name, runtimeVersion, runtimeBaseBytes, providers } = measuring.ready
+  const by = providers ? `, on ${providers.join(', ')}` : ''
+  return `${name} ${runtimeVersion} loads and runs a network${by}; its own memory is ${formatBytes(runtimeBaseBytes)}`
 }
 
 function disk(state: string): string {

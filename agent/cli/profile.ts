@@ -29,7 +29,7 @@ export async function profile(args: string[], program: Program): Promise<void> {
       `another agent of this host measures (process ${lock.heldBy}); try again in a minute`,
     )
   try {
-    const times = await profileMachine({ child: program.measureChild, threads, on: told() })
+    const times = await profileMachine({ child: program.measuring.node, threads, on: told() })
     written(file, () => writeAtomic(file, `${JSON.stringify(times)}\n`))
     const { operators, ...rest } = times
     process.stdout.write(

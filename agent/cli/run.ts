@@ -2,12 +2,13 @@ import { mkdirSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { asEspalierError, EspalierError, formatBytes, parseBytes } from '@espalier/shared'
-import { MEMORY_PROCESSES, MeasuringProcess, profiles, type Ready } from '@espalier/shared/measure/index.js'
+import { MEMORY_PROCESSES, profiles } from '@espalier/shared/measure/index.js'
 import { type Facts, goals } from '@espalier/shared/messages/index.js'
 import { Agent } from '../agent.js'
 import { systemClock } from '../clock.js'
 import { currentCredential } from '../credential.js'
-import { machineFacts, physicalCores, runProbe } from '../facts/index.js'
+import { physicalCores } from '../facts/index.js'
+import type { MeasuringScripts } from '../measure/runtimes.js'
 import { setupsOf } from '../measure/setups.js'
 import type { AgentOptions, Timings } from '../options.js'
 import { Endpoint } from '../serve/endpoint.js'
@@ -15,12 +16,22 @@ import { diskError } from '../store/errors.js'
 import { takeLock } from '../store/lock.js'
 import { LogFile } from '../store/log-file.js'
 import { Systemd } from '../systemd.js'
-import { parse, parseDuration, parseLabels, parsePositive, parseShare, UsageError } from './usage.js'
+import { factsOf } from './facts-of.js'
+import {
+  defaultRuntime,
+  parse,
+  parseDuration,
+  parseLabels,
+  parsePositive,
+  parseRuntime,
+  parseShare,
+  UsageError,
+} from './usage.js'
 
 /** Where the scripts of the agent's children lie, and which agent this is. */
 export interface Program {
   readonly version: string
-  readonly measureChild: URL
+  readonly measuring: MeasuringScripts
   readonly probe: URL
   readonly serveChild: URL
 }
@@ -38,6 +49,7 @@ const options = {
   label: { type: 'string', multiple: true },
   every: { type: 'string', default: '1h' },
   benchmark: { type: 'string', default: 'quick' },
+  runtime: { type: 'string', default: defaultRuntime },
   threads: { type: 'string', default: 'auto' },
   provider: { type: 'string', default: 'auto' },
   'memory-runs': { type: 'string', default: String(MEMORY_PROCESSES) },
@@ -73,6 +85,11 @@ export async function run(args: string[], program: Program): Promise<void> {
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
   const port = values.serve === undefined ? null : parsePort(values.serve)
   const threads = values.threads === 'auto' ? null : Math.ceil(parsePositive('threads', values.threads))
+  const child = parseRuntime(values.runtime, program)
+  if (port !== null && child !== program.measuring.node)
+    throw new UsageError(
+      `--serve answers with ${defaultRuntime}; what --runtime ${values.runtime} measures would say nothing of it`,
+    )
   const processes = Math.ceil(parsePositive('memory-runs', values['memory-runs']))
   const credential = currentCredential(values.credential, values.state)
   lockState(values.state)
@@ -86,7 +103,7 @@ export async function run(args: string[], program: Program): Promise<void> {
   const systemd = new Systemd({ env: process.env, log })
   try {
     const root = values['fact-root']
-    const facts = await factsOf(root, program, given)
+    const facts = await factsOf(root, program, child, given)
     log(
       `${facts.board}, ${formatBytes(facts.memoryBudgetBytes)} for a model, ${facts.runtime} ${facts.runtimeVersion}`,
     )
@@ -99,7 +116,7 @@ export async function run(args: string[], program: Program): Promise<void> {
       facts,
       clock: systemClock,
       benchmark: {
-        child: program.measureChild,
+        child,
         profile,
         setups: setupsOf({
           cores: Math.min(physicalCores(root), availableParallelism()),
@@ -169,38 +186,6 @@ function lockState(stateDir: string): void {
   } catch (e) {
     throw diskError(e, stateDir)
   }
-}
-
-interface Given {
-  readonly memoryBytes: number | null
-  readonly p95LimitMs: number | null
-  readonly labels: Record<string, string>
-}
-
-async function factsOf(root: string, program: Program, given: Given): Promise<Facts> {
-  const [probe, runtime] = await Promise.all([runProbe(program.probe), runtimeOf(program.measureChild)])
-  const machine = machineFacts(root, probe)
-  return {
-    ...machine,
-    memoryBudgetBytes:
-      given.memoryBytes ?? budgetOf(machine.memoryLimitBytes ?? machine.memoryBytes, runtime),
-    p95LimitMs: given.p95LimitMs,
-    runtime: runtime.runtime,
-    runtimeVersion: runtime.runtimeVersion,
-    agentVersion: program.version,
-    labels: given.labels,
-  }
-}
-
-async function runtimeOf(child: URL): Promise<Ready> {
-  const measuring = await MeasuringProcess.start({ child })
-  measuring.close()
-  return measuring.ready
-}
-
-/** What a model may take where nobody says: the limit less the runtime, this agent, and a tenth. */
-function budgetOf(limitBytes: number, { runtimeBaseBytes }: Ready): number {
-  return Math.max(0, Math.floor(limitBytes * 0.9 - runtimeBaseBytes - process.memoryUsage.rss()))
 }
 
 /** Null to try all that open a session here. */

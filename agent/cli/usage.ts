@@ -1,5 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { asEspalierError, EspalierError } from '@espalier/shared'
+import type { Command } from '@espalier/shared/measure/index.js'
+import { type MeasuringScripts, runtimeOf } from '../measure/runtimes.js'
 import { errnoOf } from '../store/files.js'
 
 /** Wrong usage: exit status 2. */
@@ -16,7 +18,7 @@ export const help = `espalier-agent: fetches the variants of a network, measures
   espalier-agent run --credential FILE --state DIR [options]    run until SIGTERM or Ctrl-C
   espalier-agent status --state DIR [--json]                    what this device has and does
   espalier-agent logs --state DIR [--lines N]                   what its agent wrote, up to 1 MB
-  espalier-agent doctor [--credential FILE] [--state DIR] [--json]
+  espalier-agent doctor [--credential FILE] [--state DIR] [--runtime NAME] [--json]
                                                                 whether this device can run the agent
   espalier-agent profile -o FILE [--threads N] [--json]         how long operators take here, for fit --latency
 
@@ -42,6 +44,8 @@ Options of run
   --benchmark NAME    quick (default: at least 5 s and 130 queries, for p95), standard (at least 60 s and 662 queries,
                       for p99 as well) or brief (130 queries, at most 5 s). What is active is measured in turn with
                       what might take its place, where there is memory for both
+  --runtime NAME      what measures: onnxruntime-node (default), onnxruntime-python[=PYTHON], trtexec[=PROGRAM] or
+                      command=PROGRAM, each PROGRAM with its arguments (docs/measuring.md)
   --threads N         threads that run a model (default auto: 1, 2 and all cores are tried with each variant, briefly)
   --provider NAME     the runtime's execution provider (default auto: all that open a session here are tried)
   --memory-runs N     fresh processes in which memory is measured; the largest counts (default 5)
@@ -64,6 +68,20 @@ export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof p
   } catch (e) {
     if (errnoOf(e)?.startsWith('ERR_PARSE_ARGS')) throw new UsageError(asEspalierError(e).message)
     throw e
+  }
+}
+
+/** What measures unless the operator says otherwise. */
+export const defaultRuntime = 'onnxruntime-node'
+
+export function parseRuntime(
+  text: string,
+  { measuring }: { readonly measuring: MeasuringScripts },
+): URL | Command {
+  try {
+    return runtimeOf(text, measuring)
+  } catch (e) {
+    throw e instanceof EspalierError ? new UsageError(e.message) : e
   }
 }
 

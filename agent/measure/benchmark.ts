@@ -1,4 +1,5 @@
 import {
+  type Command,
   type Measurement,
   type MeasuringProcess,
   measure,
@@ -15,8 +16,8 @@ import { bestSetup } from './setups.js'
 
 /** How this device measures: the same for every variant. */
 export interface BenchmarkSettings {
-  /** The child's script. */
-  readonly child: URL
+  /** What measures: see `runtimeOf`. */
+  readonly child: URL | Command
   readonly profile: Profile
   /** How models may be run here, the most frugal first; what is best for each is tried. */
   readonly setups: readonly Setup[]

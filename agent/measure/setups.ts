@@ -14,7 +14,7 @@ import { inTurn } from './in-turn.js'
 export interface SetupChoice {
   /** Cores that are not threads of one another, and that we may use. */
   readonly cores: number
-  /** Execution providers that open a session here. */
+  /** Execution providers that open a session here; where nobody knows, the runtime decides. */
   readonly providers: readonly string[]
   readonly threads: number | null
   readonly provider: string | null
@@ -24,9 +24,14 @@ export interface SetupChoice {
 export function setupsOf({ cores, providers, threads, provider }: SetupChoice): Setup[] {
   const counts =
     threads === null ? [1, 2, cores].filter((n, i, all) => n <= cores && all.indexOf(n) === i) : [threads]
-  const named = provider === null ? ['cpu', ...providers.filter((name) => name !== 'cpu')] : [provider]
+  const others = providers.filter((name) => name !== 'cpu')
+  const known = others.length < providers.length ? ['cpu', ...others] : others
+  const named = provider !== null ? [provider] : known.length > 0 ? known : [undefined]
   return named.flatMap((name) =>
-    (name === 'cpu' ? counts : counts.slice(0, 1)).map((n) => ({ threads: n, provider: name })),
+    (name === 'cpu' || name === undefined ? counts : counts.slice(0, 1)).map((n) => ({
+      threads: n,
+      provider: name,
+    })),
   )
 }
 
@@ -68,7 +73,7 @@ export async function bestSetup(
     } catch (e) {
       options.signal?.throwIfAborted()
       options.log(
-        `${setup.provider} with ${setup.threads} threads is left out: ${asEspalierError(e).message}`,
+        `${setup.provider ?? 'the runtime'} with ${setup.threads} threads is left out: ${asEspalierError(e).message}`,
       )
     }
   }

@@ -9,23 +9,12 @@ import type {
 } from 'onnxruntime-common'
 import { asEspalierError, EspalierError } from '../errors.js'
 import type { Golden } from '../messages/catalogue.js'
+import { answerRequests } from './answering.js'
 import { compare } from './compare.js'
 import { goldenOf } from './golden.js'
 import { fill, inputsOf } from './inputs.js'
-import { lines } from './lines.js'
 import { median } from './percentiles.js'
-import type {
-  Answer,
-  Asked,
-  Compared,
-  Loaded,
-  Ready,
-  Reply,
-  Request,
-  Setup,
-  Shapes,
-  Span,
-} from './protocol.js'
+import type { Answer, Asked, Compared, Loaded, Ready, Request, Setup, Shapes, Span } from './protocol.js'
 
 /** What onnxruntime-node and its kin export. */
 export interface Runtime {
@@ -54,32 +43,12 @@ const WINDOW = 8
 const MAX_WINDOWS = 16
 
 /**
- * Makes this process a measuring process with the given runtime; see protocol.ts. It ends when its standard input does.
+ * Makes this process a measuring process with the given runtime.
  * @param name what reports call the runtime
  */
 export function serveMeasuring(runtime: Runtime, name = 'onnxruntime-node'): void {
-  // Node.js makes each when it is first asked for: that must not count as the model's memory.
-  const { stdin, stdout } = process
-  const send = (reply: Reply) => stdout.write(`${JSON.stringify(reply)}\n`)
   const measured = new Measured(runtime, name)
-  let last = Promise.resolve()
-  const take = (line: string) => {
-    const request: Request = JSON.parse(line)
-    last = last.then(async () => {
-      try {
-        send({ id: request.id, ok: await answer(measured, request) })
-      } catch (thrown) {
-        send({ id: request.id, error: problem(thrown) })
-      }
-    })
-  }
-  stdin.on('end', () => process.exit(0))
-  lines(stdin, take, () => process.exit(1))
-}
-
-const problem = (thrown: unknown) => {
-  const { code, message } = asEspalierError(thrown)
-  return { code, message }
+  answerRequests((request) => answer(measured, request))
 }
 
 async function answer(measured: Measured, request: Request): Promise<Answer<Asked['do']>> {

@@ -11,6 +11,7 @@ export interface Command {
   readonly args: readonly string[]
 }
 
+const GRACE_MS = 2000
 /** What is kept of a process's standard error, for the message of its failure. */
 const MAX_COMPLAINT = 2000
 
@@ -72,8 +73,10 @@ export class Conversation {
     }
   }
 
+  /** Ends the process; one that stands for another program has a moment to end that as well. */
   close(): void {
-    this.#child.kill('SIGKILL')
+    this.#child.kill('SIGTERM')
+    setTimeout(() => this.#child.kill('SIGKILL'), GRACE_MS).unref()
   }
 
   #fail(why: string): void {
@@ -90,9 +93,11 @@ export class Conversation {
     else waiting.resolve(reply.ok)
   }
 
+  /** Its last words: Node.js and Python end theirs with a line that names the error, and some more after that. */
   #why(): string {
-    const last = this.#complaint.trim().split('\n').at(-1)
-    return last ? `: ${last}` : '; the model may have crashed the runtime or exhausted memory'
+    const said = this.#complaint.trim().split('\n')
+    const last = said.findLast((line) => /error|exception/i.test(line)) ?? said.at(-1)
+    return last ? `: ${last.trim()}` : '; the model may have crashed the runtime or exhausted memory'
   }
 }
 

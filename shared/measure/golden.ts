@@ -3,8 +3,8 @@ import { EspalierError } from '../errors.js'
 import type { Golden } from '../messages/catalogue.js'
 
 /** Values that are kept of one output, and outputs that are looked at. */
-const MOST_VALUES = 64
-const MOST_OUTPUTS = 16
+export const MOST_VALUES = 64
+export const MOST_OUTPUTS = 16
 /**
  * How far a value may lie from its golden one, of the output's largest magnitude. It tells a network that answers from one
  * that does not: rounding differs from machine to machine by a thousandth of that, int8 arithmetic by up to a hundredth.

@@ -7,7 +7,7 @@ import { MAX_LINE_BYTES } from './lines.js'
 /**
  * What a measuring process and its parent say to each other: JSON objects, one a line, requests on the process's standard
  * input and answers on its standard output. Each request is answered by one answer with the same `id`, in order; the
- * process ends when its standard input does.
+ * process ends when its standard input does. docs/measuring.md tells it to whoever writes one for another runtime.
  *
  *     parent  {"id":1,"do":"start","network":"CAoSCGVz…"}
  *     child   {"id":1,"ok":{"runtimeBaseBytes":85213184,"runtime":"onnxruntime-node","runtimeVersion":"1.30.0"}}
@@ -59,8 +59,13 @@ export interface Setup {
 /** Sizes of inputs by name, for those whose dynamic dimensions are not the batch alone. */
 export type Shapes = Readonly<Record<string, readonly number[]>>
 
-/** `runtimeBaseBytes` is VmHWM once the runtime has run the base network. */
-const Ready = Type.Object({ runtimeBaseBytes: Bytes, runtime: Label, runtimeVersion: Label })
+/** `runtimeBaseBytes` is VmHWM once the runtime has run the base network; `providers` can be asked for where models are loaded. */
+const Ready = Type.Object({
+  runtimeBaseBytes: Bytes,
+  runtime: Label,
+  runtimeVersion: Label,
+  providers: Type.Optional(Type.Array(Label, { maxItems: 32 })),
+})
 export type Ready = Readonly<Type.Static<typeof Ready>>
 
 /** `coldLoadMs` is from the file to a session that can run; `provider` what computes it. */

@@ -17,7 +17,7 @@ import { described, type TestModel, testModel } from './support/models.js'
 import { AgentProcess } from './support/process.js'
 import { TestService } from './support/service.js'
 
-const child = new URL('../../agent/dist/measure/child.js', import.meta.url)
+const child = new URL(import.meta.resolve('@espalier/agent/measure/child.js'))
 const top1 = (value: number) => ({ value, n: 10_000 })
 
 const [good, best] = await withGolden(

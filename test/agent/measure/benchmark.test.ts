@@ -8,7 +8,7 @@ import t from 'tap'
 import { networkBytes } from '../support/models.js'
 import { pi5, tree } from '../support/tree.js'
 
-const child = new URL('../../../agent/dist/measure/child.js', import.meta.url)
+const child = new URL(import.meta.resolve('@espalier/agent/measure/child.js'))
 const log = () => {}
 const cool = { temperatureC: 50, frequencyMhz: 1500, powerW: 4, throttling: false, throttleEvents: 3 }
 

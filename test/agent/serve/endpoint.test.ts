@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { networkBytes } from '../support/models.js'
 
 const WIDTH = 16
-const child = new URL('../../../agent/dist/serve/child.js', import.meta.url)
+const child = new URL(import.meta.resolve('@espalier/agent/serve/child.js'))
 const input = Float32Array.from({ length: WIDTH }, (_, i) => Math.sin(i + 1))
 
 /** Writes variants of two seeds as the agent installs them; with what each answers to `input`. */

@@ -34,7 +34,7 @@ export const optionsOf = (stateDir: string, credential: Credential): AgentOption
   facts,
   clock: systemClock,
   benchmark: {
-    child: new URL('../../../agent/dist/measure/child.js', import.meta.url),
+    child: new URL(import.meta.resolve('@espalier/agent/measure/child.js')),
     profile: { ...profiles.brief, queries: 8 },
     setups: [{ threads: 1, provider: 'cpu' }],
     processes: 1,

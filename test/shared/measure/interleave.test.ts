@@ -54,6 +54,9 @@ t.test('a process that says something else is ended, with its own last words', a
   await t.rejects(start(said('c.mjs', 'console.error("no such device"); process.exit(3)')), {
     message: /ended \(status 3\): no such device/,
   })
+  await t.rejects(start(said('e.mjs', 'throw new TypeError("no such thing")')), {
+    message: /ended \(status 1\): TypeError: no such thing$/,
+  })
   await t.rejects(
     start(said('d.mjs', 'process.stdout.write("x".repeat(2e7)); setInterval(() => {}, 1000)')),
     {
