@@ -62,7 +62,8 @@ function describe(result: Evaluation, classes: readonly ClassRow[]): string {
     loss: result.loss?.toFixed(4),
     seconds: result.seconds.toFixed(1),
   })
-  if (classes.length === 0) return `${summary}\n\nThe data have no labels, so there is no accuracy.`
+  if (classes.length === 0)
+    return result.loss === null ? `${summary}\n\nThe data have no labels, so there is no accuracy.` : summary
   const columns = table(classes, [
     ['class', (c) => c.class],
     ['samples', (c) => c.n],

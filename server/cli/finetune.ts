@@ -145,9 +145,11 @@ async function finetune(model: string, options: Options): Promise<void> {
         ...(held.targets && {
           'loss held out': `${before.loss?.toPrecision(4)} → ${after.loss?.toPrecision(4)}`,
         }),
-        'top-1': held.labels
-          ? `${show.percent(before.top1)} → ${show.percent(after.top1)} on ${held.count} samples ${given ? 'of --eval' : 'held out of --data'}`
-          : 'unknown: the data have no labels',
+        ...(!held.targets && {
+          'top-1': held.labels
+            ? `${show.percent(before.top1)} → ${show.percent(after.top1)} on ${held.count} samples ${given ? 'of --eval' : 'held out of --data'}`
+            : 'unknown: the data have no labels',
+        }),
       }),
     )
   } finally {

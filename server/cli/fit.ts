@@ -132,6 +132,7 @@ async function run(model: string, options: Options): Promise<void> {
   out.result(numbers, () => describe(result, options.output))
 }
 
+const lossColumn: Column<{ readonly loss: number | null }> = ['loss', (v) => v.loss?.toPrecision(4)]
 const expected: Column<{ readonly expectedMs: number | null }> = ['expected', (v) => show.ms(v.expectedMs)]
 
 function describe({ dense, variants, frontier, seconds }: FitResult, folder: string): string {
@@ -161,10 +162,11 @@ function describe({ dense, variants, frontier, seconds }: FitResult, folder: str
       ...(variants.some((v) => v.expectedMs !== null) ? [expected] : []),
       ['top-1 pruned', (v) => show.percent(v.top1Pruned)],
       ['top-1', (v) => show.percent(v.top1)],
+      ...(dense.top1 === null && dense.loss !== null ? [lossColumn] : []),
       ['agreement', (v) => show.percent(v.agreement)],
     ]),
     '',
-    `The dense network given the same recipe: top-1 ${show.percent(dense.top1Reference) ?? '–'} on ${dense.n} samples.`,
+    `The dense network given the same recipe: ${dense.lossReference !== null && dense.top1Reference === null ? `loss ${dense.lossReference.toPrecision(4)}` : `top-1 ${show.percent(dense.top1Reference) ?? '–'}`} on ${dense.n} samples.`,
     `With one channel in every group and no residual branch it needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,
     ...variants.flatMap((v) =>
       v.unused ? [`${v.name} uses less than 90 % of its budget: ${v.unused}.`] : [],

@@ -86,12 +86,13 @@ async function run(model: string, options: Options): Promise<void> {
       (what, n, all) => progress.update(what, n, all),
       signal,
     )
-    const top1 = async (network: Graph) =>
-      held?.labels
-        ? (await evaluate(network, held, { on: (n, all) => progress.update('evaluating', n, all), signal }))
-            .top1
-        : null
-    const before = { ...totals(sparseLayers(graph)), top1: await top1(graph) }
+    const judged = async (network: Graph) => {
+      if (!held?.labels && !held?.targets) return { top1: null, loss: null }
+      const on = (n: number, all: number) => progress.update('evaluating', n, all)
+      const { top1, loss } = await evaluate(network, held, { on, signal })
+      return { top1, loss }
+    }
+    const before = { ...totals(sparseLayers(graph)), ...(await judged(graph)) }
     const checkpoint = `${options.output}.checkpoint`
     progress.update('choosing weights')
     const result = await sparsify(
@@ -110,7 +111,7 @@ async function run(model: string, options: Options): Promise<void> {
       (p) => view.update(p),
       signal,
     )
-    const after = { ...totals(result.layers), top1: await top1(result.graph) }
+    const after = { ...totals(result.layers), ...(await judged(result.graph)) }
     const made = data ? withPreprocess(result.graph, data.preprocess) : result.graph
     const fileBytes = await writeModelFile(made, options.output)
     removeCheckpoint(checkpoint)
@@ -129,6 +130,10 @@ async function run(model: string, options: Options): Promise<void> {
           zero: `${after.zeros} of ${after.weights} weights, ${show.percent(sparsity)}`,
           'top-1':
             before.top1 === null ? undefined : `${show.percent(before.top1)} → ${show.percent(after.top1)}`,
+          ...(before.top1 === null &&
+            before.loss !== null && {
+              loss: `${before.loss.toPrecision(4)} → ${after.loss?.toPrecision(4)}`,
+            }),
           written: `${options.output}, ${show.bytes(fileBytes)}`,
         }),
       ].join('\n'),

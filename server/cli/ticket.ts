@@ -112,6 +112,6 @@ async function run(model: string, options: Options): Promise<void> {
 const describe = (rounds: readonly Round[], n: number) =>
   `${table(rounds, [
     ['weights left', (r) => show.percent(1 - r.sparsity)],
-    ['ticket', (r) => show.percent(r.top1Ticket)],
-    ['random', (r) => show.percent(r.top1Random)],
-  ])}\n\ntop-1 on ${n} samples of --eval`
+    ['ticket', (r) => show.percent(r.top1Ticket) ?? r.lossTicket.toPrecision(4)],
+    ['random', (r) => show.percent(r.top1Random) ?? r.lossRandom.toPrecision(4)],
+  ])}\n\n${rounds[0]?.top1Ticket === null ? 'loss' : 'top-1'} on ${n} samples of --eval`

@@ -52,10 +52,12 @@ export default async function tickets(options: Readonly<Record<string, string>>)
 
 function meansOf(runs: readonly (readonly Round[])[]): Round[] {
   const mean = (i: number, of: keyof Round) =>
-    runs.reduce((sum, rounds) => sum + rounds[i][of], 0) / runs.length
+    runs.reduce((sum, rounds) => sum + (rounds[i][of] ?? 0), 0) / runs.length
   return (runs[0] ?? []).map((_, i) => ({
     sparsity: mean(i, 'sparsity'),
     top1Ticket: mean(i, 'top1Ticket'),
     top1Random: mean(i, 'top1Random'),
+    lossTicket: mean(i, 'lossTicket'),
+    lossRandom: mean(i, 'lossRandom'),
   }))
 }

@@ -45,8 +45,8 @@ export async function denseResult(run: Run): Promise<DenseResult> {
     refuseUnreachable(run, floorRamBytes)
     const { graph } = await tuned(run, dense, 'dense')
     const reference = await evaluate(graph, judge, { signal })
-    const top1Reference = reference.top1
-    const result = { ...sizes, ...accuracyOf(run, denseAnswers), top1Reference, floorRamBytes }
+    const references = { top1Reference: reference.top1, lossReference: reference.loss }
+    const result = { ...sizes, ...accuracyOf(run, denseAnswers), ...references, floorRamBytes }
     await run.ledger.keepDense(result)
     return result
   } finally {

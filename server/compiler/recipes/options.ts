@@ -48,10 +48,11 @@ export interface Progress {
   readonly accuracy?: number | null
 }
 
-/** Accuracies on the evaluation data: shares of `n` samples; null where they have no labels. */
+/** Accuracies on the evaluation data: shares of `n` samples, null where they have no labels; and the loss, as `Evaluation` has it. */
 export interface Accuracy {
   readonly n: number
   readonly top1: number | null
+  readonly loss: number | null
   readonly classes: readonly { readonly name: string; readonly n: number; readonly right: number }[]
 }
 
@@ -70,6 +71,7 @@ export interface Sizes {
 export interface DenseResult extends Sizes, Accuracy {
   /** The dense network given the same recipe, data and seed: the reference of every variant's accuracy. */
   readonly top1Reference: number | null
+  readonly lossReference: number | null
   /** Memory of the same network with one channel in every group and no residual branch, measured. */
   readonly floorRamBytes: number
 }

@@ -64,7 +64,12 @@ export function markdown(
       ]),
     ),
     '',
-    `The reference, the dense network given the same recipe: top-1 ${percent(dense.top1Reference)}.`,
+    `The reference, the dense network given the same recipe: ${dense.top1Reference === null && dense.lossReference != null ? `loss ${dense.lossReference.toPrecision(4)}` : `top-1 ${percent(dense.top1Reference)}`}.`,
+    ...(dense.top1 === null && dense.loss != null
+      ? [
+          `Loss: dense ${dense.loss.toPrecision(4)}, ${variants.map((v) => `${v.name} ${v.loss?.toPrecision(4)}`).join(', ')}.`,
+        ]
+      : []),
     `Accuracy on ${dense.n} samples of ${options.eval ?? `what was held out of ${options.data}`}.`,
     `Memory is what the model adds to the runtime's base, the largest of five fresh processes. With one channel in`,
     `every group and no residual branch this network needs ${formatBytes(dense.floorRamBytes)}: pruning cannot go below that.`,

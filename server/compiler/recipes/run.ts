@@ -125,9 +125,9 @@ export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?
   )
 }
 
-export function accuracyOf({ dense, judge }: Run, { n, top1, classes }: Evaluation): Accuracy {
+export function accuracyOf({ dense, judge }: Run, { n, top1, loss, classes }: Evaluation): Accuracy {
   const names = judge.classNames ?? labelsOf(dense)
-  return { n, top1, classes: classes.map((c, i) => ({ name: names[i] ?? String(i), ...c })) }
+  return { n, top1, loss, classes: classes.map((c, i) => ({ name: names[i] ?? String(i), ...c })) }
 }
 
 /** Class names that a model carries, as the sample does. */

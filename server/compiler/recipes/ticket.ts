@@ -1,7 +1,7 @@
 import { EspalierError } from '@espalier/shared'
 import type { Dataset } from '../data/index.js'
 import { floats, type Graph, type Tensor } from '../graph/index.js'
-import { evaluate } from '../runtime/index.js'
+import { type Evaluation, evaluate } from '../runtime/index.js'
 import {
   freshWeights,
   keepLargest,
@@ -37,9 +37,12 @@ export interface TicketOptions {
 
 export interface Round {
   readonly sparsity: number
-  readonly top1Ticket: number
+  readonly top1Ticket: number | null
   /** The same mask on weights drawn anew; in the first round, without a mask, the dense network so drawn. */
-  readonly top1Random: number
+  readonly top1Random: number | null
+  /** As `Evaluation` has it: what there is of data with targets instead of labels. */
+  readonly lossTicket: number
+  readonly lossRandom: number
 }
 
 export interface TicketResult {
@@ -65,8 +68,8 @@ export async function ticket(
 ): Promise<TicketResult> {
   const { data, judge, rounds, epochs = 1, rewind = 0, seed = 0 } = options
   const schedule = scheduleOf(graph, options)
-  if (!judge.labels)
-    throw new EspalierError('DATA_UNLABELLED', 'accuracies need labels: give labelled --eval')
+  if (!judge.labels && !judge.targets)
+    throw new EspalierError('DATA_UNLABELLED', 'accuracies need labels, or targets: give labelled --eval')
   const learn = (name: string, start: Graph, more: Pick<TrainOptions, 'from' | 'until'>) =>
     shelf.graph(name, async () => {
       const how = {
@@ -79,8 +82,17 @@ export async function ticket(
       }
       return (await train(start, data, how, (p) => on(name, p), signal)).graph
     })
-  const top1 = (name: string, network: Graph) =>
-    shelf.figure(name, async () => (await evaluate(network, judge, { signal })).top1 ?? 0)
+  const judged = async (name: string, network: Graph) => {
+    let known: Promise<Evaluation> | undefined
+    const answers = () => {
+      known ??= evaluate(network, judge, { signal })
+      return known
+    }
+    return {
+      top1: judge.labels ? await shelf.figure(name, async () => (await answers()).top1 ?? 0) : null,
+      loss: await shelf.figure(`${name}-loss`, async () => (await answers()).loss ?? 0),
+    }
+  }
   const first = options.fresh ? freshWeights(graph, seed) : graph
   const start = rewind > 0 ? await learn('early', first, { until: rewind }) : first
   const other = freshWeights(graph, seed + 1_000_003)
@@ -90,10 +102,11 @@ export async function ticket(
     const begun = withMasks(start, mask)
     const trained = await learn(`ticket-${r}`, begun, { from: rewind })
     const control = await learn(`random-${r}`, withMasks(other, mask), {})
+    const [ours, others] = [await judged(`ticket-${r}`, trained), await judged(`random-${r}`, control)]
     found.push({
       sparsity: sparsityOf(mask),
-      top1Ticket: await top1(`ticket-${r}`, trained),
-      top1Random: await top1(`random-${r}`, control),
+      ...{ top1Ticket: ours.top1, top1Random: others.top1 },
+      ...{ lossTicket: ours.loss, lossRandom: others.loss },
     })
     if (r === rounds) return { rounds: found, ticket: begun, trained }
     mask = smallestGone(trained, schedule(r + 1), options.scope ?? 'layer')

@@ -1,5 +1,7 @@
-import { type Dataset, imbalance, random } from '@espalier/server/compiler/data/index.js'
+import { type Dataset, imbalance, pick, random } from '@espalier/server/compiler/data/index.js'
 import { floats, type Graph, int64s, node } from '@espalier/server/compiler/graph/index.js'
+import { ticket } from '@espalier/server/compiler/recipes/ticket.js'
+import { ticketPlot } from '@espalier/server/compiler/recipes/ticket-plot.js'
 import { evaluate, openSession, run } from '@espalier/server/compiler/runtime/index.js'
 import { recoloured } from '@espalier/server/compiler/train/batches.js'
 import { Feeder } from '@espalier/server/compiler/train/feeder.js'
@@ -170,4 +172,15 @@ t.test('a network of several outputs, of any shape, is trained to match a teache
     code: 'MODEL_UNSUPPORTED',
     message: /'boxes'/,
   })
+})
+
+t.test('a ticket of a network of numbers is judged by the loss', async (t) => {
+  const { rounds } = await ticket(network, {
+    ...{ data: numbers, judge: pick(numbers, [1, 2, 3, 4, 5, 6, 7, 8]), sparsity: 0.5, rounds: 1 },
+    training: { lr: 0.02, batch: 32 },
+  })
+  t.equal(rounds.length, 2)
+  for (const r of rounds)
+    t.ok(r.top1Ticket === null && r.top1Random === null && r.lossTicket > 0 && r.lossRandom > 0)
+  t.match(ticketPlot(rounds), /Lottery tickets: loss/)
 })
