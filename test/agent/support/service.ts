@@ -24,6 +24,8 @@ import { Aedes } from 'aedes'
 import type { TestModel } from './models.js'
 
 const day = 86_400_000
+/** How much longer things may take: on an emulated machine, ten times. */
+const patience = Number(process.env.ESPALIER_TEST_PATIENCE ?? 1)
 
 /**
  * A service small enough to misbehave on purpose, on a real broker: it signs, serves blocks and stores reports
@@ -174,7 +176,7 @@ export class TestService {
   }
 
   /** Resolves with the first `reported`, of those to come or the newest, that `holds`. */
-  async until(holds: (reported: Reported) => boolean, withinMs = 60_000): Promise<Reported> {
+  async until(holds: (reported: Reported) => boolean, withinMs = 60_000 * patience): Promise<Reported> {
     const end = Date.now() + withinMs
     let seen = Math.max(0, this.reported.length - 1)
     for (;;) {
