@@ -1,37 +1,20 @@
 import { EspalierError } from '@espalier/shared'
 import type { CatalogueVariant, Goal, UnmetWish } from '@espalier/shared/messages/index.js'
-import type { Activation, Candidate } from './activation.js'
+import type { Candidate } from './activation.js'
 import { Chooser } from './chooser.js'
 import type { Clock } from './clock.js'
 import type { Documents } from './documents.js'
-import type { Fetcher } from './fetch/fetcher.js'
-import type { Benchmark } from './measure/benchmark.js'
-import type { Incumbent } from './measure/incumbent.js'
-import { knownOf } from './report.js'
 import { Resting } from './resting.js'
 import type { Limits } from './select.js'
-import type { Status } from './status.js'
-import type { Artifacts, Manifest } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
-import type { Outcomes } from './store/outcomes.js'
+import { isLasting, Trials, type TrialsOptions } from './trials.js'
 
-export interface KeeperOptions {
+export interface KeeperOptions extends Omit<TrialsOptions, 'chooser' | 'resting' | 'stopped'> {
   readonly documents: Documents
-  readonly artifacts: Artifacts
-  readonly outcomes: Outcomes
-  readonly activation: Activation
-  readonly fetcher: Fetcher
-  readonly status: Status
   readonly clock: Clock
   /** What the device itself allows and chooses by; the assignment may say more. */
   readonly limits: Limits
   readonly goal: Goal
-  readonly measure: (
-    candidate: CatalogueVariant,
-    against: { readonly incumbent?: Incumbent; readonly memoryBytes: number },
-    signal: AbortSignal,
-  ) => Promise<Benchmark>
-  readonly onMeasured: (candidate: Candidate, measured: Benchmark) => void
   /** What no variant satisfies, as often as it changes; null once one does. */
   readonly onWish: (wish: UnmetWish | null) => void
   /** First and longest pause before a variant that failed is tried again, ms. */
@@ -39,16 +22,6 @@ export interface KeeperOptions {
 }
 
 const defaultRetryMs = [60_000, 3_600_000] as const
-
-/** Failures that say something of the variant itself: another try would end the same. */
-const lasting = new Set([
-  'DIMENSION_UNKNOWN',
-  'LATENCY_OVER_LIMIT',
-  'MEMORY_OVER_BUDGET',
-  'MODEL_UNRUNNABLE',
-  'MODEL_UNSUPPORTED',
-  'OUTPUT_WRONG',
-])
 
 /**
  * Brings the device to the variant that serves it best, and keeps it there. Each round asks `choose` for the next
@@ -58,8 +31,8 @@ export class Keeper {
   readonly #options: KeeperOptions
   readonly #resting: Resting
   readonly #chooser: Chooser
+  readonly #trials: Trials
   readonly #stop = new AbortController()
-  #work: { digest: string; abort: AbortController } | null = null
   #wake: () => void = () => {}
   #isWoken = false
   #isHealed = false
@@ -73,6 +46,12 @@ export class Keeper {
     const { clock, retryMs = defaultRetryMs } = options
     this.#resting = new Resting(() => clock.now(), retryMs)
     this.#chooser = new Chooser({ ...options, restMs: retryMs })
+    this.#trials = new Trials({
+      ...options,
+      chooser: this.#chooser,
+      resting: this.#resting,
+      stopped: this.#stop.signal,
+    })
   }
 
   start(): void {
@@ -89,9 +68,7 @@ export class Keeper {
   /** Something that bears on the choice has changed. Work on what would not be chosen any more ends. */
   changed(): void {
     this.#isWoken = true
-    if (this.#work && this.#wanted() !== this.#work.digest) {
-      this.#work.abort.abort(new EspalierError('INTERRUPTED', 'another variant is wanted by now'))
-    }
+    this.#trials.keepOnly(() => this.#wanted())
     this.#wake()
   }
 
@@ -212,105 +189,22 @@ export class Keeper {
 
   /** Fetches a variant if it is not here, and measures it if it was not. True if that has to wait. */
   async #attempt(candidate: Candidate): Promise<boolean> {
-    const { status, artifacts, fetcher } = this.#options
-    const { digest } = candidate.variant
-    if (!artifacts.has(digest) && !fetcher.isServed) {
+    const { artifacts, fetcher } = this.#options
+    if (!artifacts.has(candidate.variant.digest) && !fetcher.isServed) {
       this.#settle()
       return true // whoever is away wakes us when it returns
     }
-    try {
-      await this.#working(digest, async (signal) => {
-        await this.#obtain(candidate, signal)
-        if (this.#chooser.isOpen(digest)) await this.#measure(candidate, signal)
-      })
-      this.#resting.recovered(digest)
-      if (this.#resting.size === 0) status.clear('candidate')
-    } catch (e) {
-      this.#failed(candidate, e)
-    }
+    await this.#trials.attempt(candidate)
     return false
   }
 
   /** Measures the active variant again. Whether that changes what is known, and the choice may. */
   async #measureAgain(candidate: Candidate): Promise<boolean> {
-    const { status, retryMs: [soonMs] = defaultRetryMs } = this.#options
-    const { digest } = candidate.variant
+    const { retryMs: [soonMs] = defaultRetryMs } = this.#options
     this.#remeasure = false
-    let found = 'as before' as ReturnType<Chooser['measuredAgain']>
-    try {
-      await this.#working(digest, async (signal) => {
-        found = this.#chooser.measuredAgain(digest, await this.#benchmark(candidate, signal))
-      })
-    } catch (e) {
-      if (!isInterruption(e)) status.fail('candidate', diskError(e, this.#options.artifacts.root))
-    }
-    status.to('active', null)
+    const found = await this.#trials.measureAgain(candidate)
     if (found === 'broken') this.#confirming = setTimeout(() => this.remeasure(), soonMs)
     return found === 'changed'
-  }
-
-  /** Work on a variant that `changed` may interrupt. */
-  async #working(digest: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
-    const abort = new AbortController()
-    this.#work = { digest, abort }
-    try {
-      await work(AbortSignal.any([this.#stop.signal, abort.signal]))
-    } finally {
-      this.#work = null
-    }
-  }
-
-  async #obtain({ variant, held }: Candidate, signal: AbortSignal): Promise<void> {
-    const { artifacts, status, fetcher, activation } = this.#options
-    if (artifacts.has(variant.digest)) {
-      status.to('verified', held)
-      if (await artifacts.isWhole(variant.digest)) return
-      activation.discard(variant.digest)
-    }
-    status.to('fetching', held)
-    const isAway = () => !fetcher.isServed
-    await status.within(signal, (s) => fetcher.fetch(variant, s), isAway)
-    status.to('verified')
-    artifacts.install(manifestOf({ variant, held }))
-    status.clear('artifact')
-  }
-
-  /** Measures a variant that is here, and remembers what came out. */
-  async #measure(candidate: Candidate, signal: AbortSignal): Promise<void> {
-    const { status, activation } = this.#options
-    const { variant } = candidate
-    const failure = this.#chooser.measured(variant.digest, await this.#benchmark(candidate, signal))
-    if (variant.digest === activation.active) activation.announce()
-    if (!failure) return
-    status.note('choice', { code: failure.code, message: `${variant.name}: ${failure.message}` })
-    status.to('rejected')
-  }
-
-  async #benchmark(candidate: Candidate, signal: AbortSignal): Promise<Benchmark> {
-    const { status, measure, onMeasured } = this.#options
-    const { variant, held } = candidate
-    status.to('benchmarking', held)
-    const against = { incumbent: this.#incumbent(variant.digest), ...this.#chooser.limits() }
-    const measured = await status.within(signal, (s) => measure(variant, against, s))
-    onMeasured(candidate, measured)
-    return measured
-  }
-
-  /** What another variant is measured against: the active one, once it has proved itself. */
-  #incumbent(candidate: string): Incumbent | undefined {
-    const { artifacts, activation, outcomes } = this.#options
-    const { active, unproven } = activation
-    const manifest = active === null || active === unproven ? null : artifacts.manifest(active)
-    if (active === candidate || active === null || !manifest) return undefined
-    const outcome = outcomes.known.get(active)
-    const memoryBytes = outcome && 'measuredRamBytes' in outcome ? outcome.measuredRamBytes : null
-    return {
-      digest: active,
-      path: artifacts.modelPath(active),
-      setup: outcomes.setupOf(active) ?? {},
-      memoryBytes,
-      shapes: knownOf(manifest).shapes,
-    }
   }
 
   /** Whether the active variant proved itself; one that did not is left out, for good or for a while. */
@@ -319,25 +213,9 @@ export class Keeper {
     const { digest } = candidate.variant
     const proof = await activation.prove(candidate, this.#chooser.limits(), this.#stop.signal)
     if (proof === null || proof.proved) return true
-    if (lasting.has(proof.failure.code)) outcomes.set(digest, { failure: proof.failure })
+    if (isLasting(proof.failure.code)) outcomes.set(digest, { failure: proof.failure })
     else this.#resting.failed(digest)
     return false
-  }
-
-  /** A try that failed rests for a while, so that the next best has its turn; what was interrupted does not. */
-  #failed({ variant: { digest } }: Candidate, thrown: unknown): void {
-    const { status, outcomes, artifacts, activation } = this.#options
-    if (isInterruption(thrown)) {
-      if (!this.#stop.signal.aborted) status.to(activation.active ? 'active' : 'idle', null)
-      return
-    }
-    const { code, message } = status.fail('candidate', diskError(thrown, artifacts.root))
-    status.to('failed')
-    if (lasting.has(code)) {
-      outcomes.set(digest, { failure: { code, message } })
-      return
-    }
-    this.#resting.failed(digest)
   }
 
   /** Waits until something changes, `ms` at most. */
@@ -351,12 +229,4 @@ export class Keeper {
     })
     this.#wake = () => {}
   }
-}
-
-const isInterruption = (thrown: unknown) => thrown instanceof EspalierError && thrown.code === 'INTERRUPTED'
-
-function manifestOf({ variant, held }: Candidate): Manifest {
-  const { digest, name, bytes, inputs, outputs, preprocess, labels } = variant
-  const { model, version } = held
-  return { digest, model, version, variant: name, bytes, inputs, outputs, preprocess, labels }
 }
