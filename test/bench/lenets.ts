@@ -66,7 +66,8 @@ export default async function lenets(options: Readonly<Record<string, string>>):
     caps: `${epochs} epochs dense, ${retrain} of retraining`,
     ...{ complete, scope, aims, rows, means: overSeeds(rows) },
   }
+  const called = asked.length === 1 ? asked[0].toLowerCase() : 'lenets'
   if (rows.length > 0)
-    await writeFile('test/bench/results/lenets.json', `${JSON.stringify(record, null, 2)}\n`)
+    await writeFile(`test/bench/results/${called}.json`, `${JSON.stringify(record, null, 2)}\n`)
   return record
 }
