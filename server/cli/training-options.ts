@@ -24,6 +24,7 @@ export interface TrainingOptions {
   readonly flip?: boolean
   readonly frozenNorm?: boolean
   readonly stepMemory?: number
+  readonly unfold?: boolean
   readonly seed: number
   readonly quiet?: boolean
 }
@@ -66,6 +67,10 @@ export const addTrainingOptions = (command: Command): Command =>
       'what a step may take: where needed, values are computed again for the way back (default: what there is)',
       size,
     )
+    .option(
+      '--unfold',
+      'train convolutions of a network without normalisation with one behind each, folded into them at the end',
+    )
     .option('--seed <n>', 'same seed, same data, same weights', count, 0)
     .option('--quiet', 'no progress, no curves and no notes')
 
@@ -76,10 +81,10 @@ export const trainingOf = ({
   ...options
 }: TrainingOptions): Omit<TrainOptions, 'epochs'> => {
   const { lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup } = options
-  const { freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, seed } = options
+  const { freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, unfold, seed } = options
   return {
     ...{ lr, batch, optimizer, momentum, nesterov, weightDecay, schedule, warmup },
-    ...{ freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, seed },
+    ...{ freeze, average, loss, labelSmoothing, shift, flip, colour, mixup, unfold, seed },
     memory: stepMemory,
     batchNorm: frozenNorm ? 'frozen' : 'batch',
   }

@@ -27,6 +27,7 @@ const Training = Type.Object(
     mixup: Type.Optional(share),
     shift: Type.Optional(Type.Integer({ minimum: 0 })),
     flip: Type.Optional(Type.Boolean()),
+    unfold: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 )

@@ -29,7 +29,16 @@ export default async function tenth(options: Readonly<Record<string, string>>): 
       const test = await loadDataset(dense, tests, load)
       const top1 = async (graph: typeof dense) => (await evaluate(graph, test)).top1 ?? 0
       const training: TrainOptions = {
-        ...{ epochs, seed: 1, batch: 32, optimizer: 'adam', lr: 1e-3, schedule: 'one-cycle', flip },
+        ...{
+          epochs,
+          seed: 1,
+          batch: 32,
+          optimizer: 'adam',
+          lr: 1e-3,
+          schedule: 'one-cycle',
+          flip,
+          unfold: true,
+        },
         teacher: { graph: dense },
       }
       const label = `${name} ${epochs}`

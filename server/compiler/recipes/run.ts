@@ -24,7 +24,7 @@ import { defaultCriterion, saliency } from './saliency.js'
  * A short recipe: few steps have to bring back what repair could not. Three times the rate undoes in its first third
  * what repair has brought, and where there are few steps does not get back to it.
  */
-const TRAINING = { schedule: 'one-cycle', optimizer: 'adam', lr: 1e-3, batch: 32 } as const
+const TRAINING = { schedule: 'one-cycle', optimizer: 'adam', lr: 1e-3, batch: 32, unfold: true } as const
 export const DEFAULTS = { round: 8, epochs: 2, seed: 0, rounds: 10, keep: 0.85 } as const
 
 export type On = (p: Progress) => void

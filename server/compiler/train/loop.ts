@@ -20,6 +20,7 @@ import { batchOf } from './prepare.js'
 import { sparsifierOf } from './sparse/index.js'
 import { type Best, Stopping } from './stopping.js'
 import { trainingGraph } from './training-graph.js'
+import { unfold } from './unfold.js'
 import { copyOf, restore, Weights } from './weights.js'
 
 /** Everything that a run needs to go on where it was: taken between two steps. */
@@ -64,6 +65,18 @@ const PROGRESS_MS = 500
  *   DATA_UNLABELLED, OPTION_INVALID, TRAINING_DIVERGED
  */
 export async function trainHere(
+  graph: Graph,
+  samples: Samples,
+  options: TrainOptions,
+  hooks: LoopHooks,
+): Promise<Loop> {
+  const unfolded = options.unfold && (await unfold(graph, samples, options))
+  if (!unfolded) return trained(graph, samples, options, hooks)
+  const loop = await trained(unfolded.graph, samples, options, hooks)
+  return { ...loop, constants: unfolded.folded(loop.constants) }
+}
+
+async function trained(
   graph: Graph,
   samples: Samples,
   options: TrainOptions,

@@ -94,6 +94,11 @@ export interface TrainOptions {
   }
   /** `batch`: statistics of each batch and running averages (default); `frozen`: the file's statistics. */
   readonly batchNorm?: 'batch' | 'frozen'
+  /**
+   * Convolutions of a network without normalisation are trained with one behind each, which is folded into them at the
+   * end; see `unfold`. False by default.
+   */
+  readonly unfold?: boolean
   /** Whether the network's Dropout drops; true by default. */
   readonly dropout?: boolean
   /** Random shifts by up to so many pixels, zeros moving in; 0 by default. Samples [channels, height, width] only. */
