@@ -70,6 +70,7 @@ export async function trainHere(
   options: TrainOptions,
   hooks: LoopHooks,
 ): Promise<Loop> {
+  requireSense(options, samples)
   const unfolded = options.unfold && (await unfold(graph, samples, options))
   if (!unfolded) return trained(graph, samples, options, hooks)
   const loop = await trained(unfolded.graph, samples, options, hooks)
@@ -83,7 +84,6 @@ async function trained(
   hooks: LoopHooks,
 ): Promise<Loop> {
   const { epochs = 1 } = options
-  requireSense(options, samples)
   const goal = goalOf(graph, samples, options)
   const { data } = goal
   const batch = Math.min(options.batch ?? 64, data.count)
