@@ -1,15 +1,5 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { asEspalierError, EspalierError } from '@espalier/shared'
-import {
-  type ArtifactStore,
-  type Datasets,
-  Drawings,
-  type Models,
-  type NewVariant,
-  type Variants,
-} from '../catalog/index.js'
-import { runChild } from '../child/index.js'
+import type { ArtifactStore, Datasets, Models, Variants } from '../catalog/index.js'
 import type { Correction } from '../compiler/limits.js'
 import { requireCriterion } from '../compiler/names.js'
 import { checkRecipe, variantsOf } from '../compiler/recipe.js'
@@ -30,9 +20,8 @@ import {
   pageOf,
   storeError,
 } from '../store/index.js'
-import type { Job, JobProgress, JobResult } from './job.js'
 import { Queue } from './queue.js'
-import { StageLog } from './stages.js'
+import { Runs } from './runs.js'
 
 export interface CompilationsOptions {
   readonly db: Database
@@ -51,23 +40,20 @@ export interface CompilationsOptions {
   readonly now?: () => number
 }
 
-const progressMs = 200
-const noteMs = 2000
-
 /** Compiles one after another, each in a child process, so that the service answers meanwhile. */
 export class Compilations {
   readonly #queue: Queue
   readonly #o: CompilationsOptions
   readonly #now: () => number
-  readonly #drawings: Drawings
+  readonly #runs: Runs
   #current?: { readonly id: string; readonly stop: AbortController; readonly ended: Promise<void> }
   #stopped = true
 
   constructor(options: CompilationsOptions) {
     this.#o = options
     this.#queue = new Queue(options.db)
-    this.#drawings = new Drawings(options.artifacts)
     this.#now = options.now ?? Date.now
+    this.#runs = new Runs({ ...options, queue: this.#queue, now: this.#now })
   }
 
   /** Marks what an earlier process left running as interrupted, and begins with what waits. */
@@ -191,90 +177,11 @@ export class Compilations {
 
   async #run(compilation: Compilation, signal: AbortSignal): Promise<void> {
     try {
-      await this.#compile(compilation, signal)
+      await this.#runs.run(compilation, signal)
     } catch (thrown) {
       const { code, message } = asEspalierError(storeError(thrown))
       const stopped = signal.aborted && (signal.reason as CompilationState)
       this.#end(compilation.id, stopped || 'failed', { error: { code, message } })
-    }
-  }
-
-  /** The worker's folder is gone before anybody is told that it failed. */
-  async #compile(compilation: Compilation, signal: AbortSignal): Promise<void> {
-    const { id } = compilation
-    const out = join(this.#o.folder, id)
-    try {
-      await rm(out, { recursive: true, force: true })
-      await mkdir(out, { recursive: true })
-      const profile = await this.#profile(id, out)
-      const result = (await runChild(
-        this.#o.worker,
-        this.#job(compilation, out, profile),
-        { ...this.#o.limits, signal },
-        this.#progressOf(id),
-      )) as JobResult
-      await this.#keep(compilation, result, signal)
-    } finally {
-      await rm(out, { recursive: true, force: true })
-    }
-  }
-
-  /** The file of operator times that came with a request, if they did. */
-  async #profile(id: string, folder: string): Promise<string | undefined> {
-    const times = this.#queue.profile(id)
-    if (times === null) return undefined
-    const file = join(folder, 'profile.json')
-    await writeFile(file, times)
-    return file
-  }
-
-  #job({ model, version, request }: Compilation, out: string, profile: string | undefined): Job {
-    const { digest } = this.#o.models.version(model, version)
-    const { memoryBytes, macs, params, artifactBytes, latencyMs, criterion, epochs, seed, board } = request
-    return {
-      model: this.#o.artifacts.path(digest),
-      data: this.#o.datasets.get(request.data).spec,
-      eval: request.eval === undefined ? undefined : this.#o.datasets.get(request.eval).spec,
-      ...{ memoryBytes, macs, params, artifactBytes, latencyMs, profile, criterion, epochs, seed, out },
-      recipe: request.recipe && checkRecipe(request.recipe),
-      board: board === undefined ? undefined : { name: board, ...this.#o.boards.correction(board) },
-    }
-  }
-
-  /** Stores the variants' files, then all rows in one transaction. */
-  async #keep(
-    { id, model, version }: Compilation,
-    { variants, dense, frontier, report }: JobResult,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const before = this.#o.artifacts.path(this.#o.models.version(model, version).digest)
-    const kept: NewVariant[] = []
-    for (const { name, file, figures, ports } of variants) {
-      const drawn = await this.#drawings.draw({ title: name, before, after: file }, signal)
-      const staged = await this.#o.artifacts.take(file)
-      await staged.keep()
-      kept.push({ name, model, version, compilation: id, digest: staged.digest, figures, ports, drawn })
-    }
-    this.#o.variants.add(kept, () => this.#queue.end(id, 'done', this.#now(), { dense, frontier, report }))
-    this.#announce(id, 'done')
-  }
-
-  #progressOf(id: string): (news: unknown) => void {
-    const log = new StageLog()
-    let notedAt = 0
-    let toldAt = 0
-    return (news) => {
-      const progress = news as JobProgress
-      const now = this.#now()
-      const begins = log.add(progress, now)
-      const ends = progress.done >= progress.total
-      if (begins || ends || now - notedAt >= noteMs) {
-        this.#queue.note(id, progress, log.stages)
-        notedAt = now
-      }
-      if (!begins && !ends && now - toldAt < progressMs) return
-      toldAt = now
-      this.#o.events.emit({ ...progress, type: 'compilation.progress', compilation: id })
     }
   }
 
