@@ -1,39 +1,21 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { createServer as createSecureServer } from 'node:tls'
+import type { Socket } from 'node:net'
 import { EspalierError } from '@espalier/shared'
 import { ENROL_USER, encode, servicePresence } from '@espalier/shared/messages/index.js'
 import { type TopicName, topic, topicFilter } from '@espalier/shared/topics.js'
 import { Aedes, type Client, type PublishPacket } from 'aedes'
-import type { BlockAddress, Broker, Handler, Logger } from './broker.js'
-import { Door } from './door.js'
+import type { BlockAddress, Broker, Handler } from './broker.js'
+import { Entrance, type EntranceOptions } from './entrance.js'
 import { Intake, Refusals } from './intake.js'
-import { listen, reachableHost, refuseOpenAddress } from './listen.js'
 import { deviceRate, type Rate } from './pace.js'
 import { limitPackets, publishHeader } from './packets.js'
 import { isClaim, mayRetain, maySubscribe, publishable } from './permissions.js'
 import { Session } from './session.js'
 
-/** TLS: PEM of key and certificate, on all addresses; `name` is what devices call this machine. */
-export interface Secure {
-  readonly key: string
-  readonly cert: string
-  readonly port: number
-  readonly name: string
-}
-
-export interface EmbeddedOptions {
-  /** Anything but a loopback address needs `insecureLan`. */
-  readonly host: string
-  /** 0 for any free port */
-  readonly port: number
+export interface EmbeddedOptions extends EntranceOptions {
   /** Whether this password is the device's. */
   readonly authenticate: (device: string, password: string) => boolean
   /** Whether a device without a credential may come in with this token, to enrol. */
   readonly admitsClaim: (token: string) => boolean
-  readonly log: Logger
-  /** Listens for other machines too, with TLS, and sends devices there. */
-  readonly secure?: Secure
-  readonly insecureLan?: boolean
   /** How long the first session of an id has to answer before a second takes its place. */
   readonly probeMs?: number
   /** What one client may send. */
@@ -62,28 +44,18 @@ export class EmbeddedBroker implements Broker {
   readonly enrols = true
   readonly #options: EmbeddedOptions
   readonly #aedes: Aedes
-  readonly #server: Server
-  readonly #secureServer: Server | undefined
+  readonly #entrance: Entrance
   readonly #intake: Intake
   readonly #refusals: Refusals
-  readonly #door: Door
   readonly #sessions = new Map<string, Session>()
-  readonly #sockets = new Set<Socket>()
   readonly #presence: Buffer
 
   /** @throws BROKER_INSECURE */
   constructor(options: EmbeddedOptions) {
-    refuseOpenAddress(options.host, options.insecureLan ?? false, options.log)
     this.#options = options
     this.#refusals = new Refusals(options.log, options.now)
     this.#intake = new Intake(this.#refusals)
-    this.#door = new Door(() =>
-      this.#refusals.note(
-        'unknown',
-        'BROKER_CROWDED',
-        'too many connections at once do not say who they are; the one that has waited longest was ended',
-      ),
-    )
+    this.#entrance = new Entrance(options, helloMs, this.#refusals, (socket) => this.#connect(socket))
     this.#presence = encode(servicePresence, { online: true, epoch: (options.now ?? Date.now)(), blocks })
     this.#aedes = new Aedes({
       connectTimeout: helloMs,
@@ -118,7 +90,7 @@ export class EmbeddedBroker implements Broker {
       },
     })
     this.#aedes.on('client', (client) => {
-      this.#door.admitted(client.conn as Socket)
+      this.#entrance.admitted(client.conn as Socket)
       this.#sessions.set(client.id, new Session(client))
       if (isClaim(client.id)) setTimeout(() => client.conn.destroy(), claimMs).unref()
     })
@@ -129,33 +101,10 @@ export class EmbeddedBroker implements Broker {
     this.#aedes.on('unsubscribe', (filters, client) => {
       for (const filter of filters) this.#session(client)?.unsubscribe(filter)
     })
-    const socketOptions = { noDelay: true, keepAlive: true }
-    this.#server = createServer(socketOptions, (socket) => this.#connect(socket))
-    if (options.secure) {
-      const { key, cert } = options.secure
-      this.#secureServer = createSecureServer(
-        { ...socketOptions, key, cert, minVersion: 'TLSv1.2', handshakeTimeout: helloMs },
-        (socket) => this.#connect(socket),
-      )
-      // A handshake that fails is its client's trouble; aedes never sees that connection.
-      this.#secureServer.on('tlsClientError', (error: Error) =>
-        this.#refusals.note('unknown', 'BROKER_UNREACHABLE', `a TLS connection failed: ${error.message}`),
-      )
-    }
-    for (const server of this.#servers) server.on('connection', (socket) => this.#door.arrived(socket))
-  }
-
-  get #servers(): Server[] {
-    return [this.#server, ...(this.#secureServer ? [this.#secureServer] : [])]
   }
 
   get url(): string {
-    const { secure } = this.#options
-    if (secure && this.#secureServer)
-      return `mqtts://${bracketed(secure.name)}:${(this.#secureServer.address() as AddressInfo).port}`
-    const host = reachableHost(this.#options.host)
-    const { port } = this.#server.address() as AddressInfo
-    return `mqtt://${bracketed(host)}:${port}`
+    return this.#entrance.url
   }
 
   handle(name: TopicName, handler: Handler): void {
@@ -167,8 +116,7 @@ export class EmbeddedBroker implements Broker {
     await this.#aedes.listen()
     try {
       await this.retain(topic('servicePresence', {}), this.#presence)
-      await listen(this.#server, this.#options)
-      if (this.#secureServer) await listen(this.#secureServer, { port: this.#options.secure?.port ?? 0 })
+      await this.#entrance.open()
     } catch (thrown) {
       await this.close()
       throw thrown
@@ -218,10 +166,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   async close(): Promise<void> {
-    const closed = Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
-    await new Promise<void>((resolve) => this.#aedes.close(resolve))
-    for (const socket of this.#sockets) socket.destroy()
-    await closed
+    await this.#entrance.close(() => new Promise<void>((resolve) => this.#aedes.close(resolve)))
   }
 
   #session(client: Client): Session | undefined {
@@ -230,8 +175,6 @@ export class EmbeddedBroker implements Broker {
   }
 
   #connect(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
     const client = this.#aedes.handle(socket)
     const limits = { ...packetLimits, rate: this.#options.rate ?? deviceRate }
     limitPackets(socket, limits, (bytes) =>
@@ -297,5 +240,3 @@ export class EmbeddedBroker implements Broker {
     return allowed && (this.#session(client)?.subscribe(filter) ?? false)
   }
 }
-
-const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host)

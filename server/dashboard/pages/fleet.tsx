@@ -1,17 +1,14 @@
-import type { Compilation, Device, Model, Report, Variant } from '../../http/schemas/index.js'
-import { Sparkline } from '../charts/sparkline.js'
+import type { Compilation, Device, Model, Variant } from '../../http/schemas/index.js'
 import { ms, none, percent, plural, withUnit } from '../format.js'
 import { Ago } from '../parts/ago.js'
-import { MemoryBar } from '../parts/bars.js'
-import { Fetching } from '../parts/fetching.js'
+import { DeviceTable } from '../parts/device-table.js'
 import { PageFrame, Section } from '../parts/layout.js'
 import { Loading } from '../parts/loading.js'
-import { CompilationStateMark, DeviceState } from '../parts/mark.js'
+import { CompilationStateMark } from '../parts/mark.js'
 import { Running } from '../parts/running.js'
 import { useCompilations, useDevices, useModels, useReports, useVariants } from '../reads.js'
 import { href } from '../route.js'
 
-const sparklinePoints = 32
 const endedShown = 5
 
 export function FleetPage() {
@@ -107,99 +104,6 @@ function Summary({ devices, models, variants, compilations }: SummaryProps) {
         </Section>
       )}
     </>
-  )
-}
-
-interface DeviceTableProps {
-  readonly devices: readonly Device[]
-  readonly variants: readonly Variant[]
-  readonly reports: readonly Report[]
-}
-
-function DeviceTable({ devices, variants, reports }: DeviceTableProps) {
-  const byDigest = new Map(variants.map((v) => [v.digest, v]))
-  const byDevice = Map.groupBy(reports, (r) => r.device)
-  return (
-    <table class="devices">
-      <thead>
-        <tr>
-          <th scope="col">Device</th>
-          <th scope="col">State</th>
-          <th scope="col">Variant</th>
-          <th scope="col">Memory</th>
-          <th scope="col" class="number">
-            p50 <small>ms</small>
-          </th>
-          <th scope="col" class="number">
-            p95 <small>ms</small>
-          </th>
-          <th scope="col">Latency</th>
-          <th scope="col" class="number">
-            Last seen
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {devices.map((device) => (
-          <DeviceRow
-            key={device.id}
-            device={device}
-            variant={device.active === null ? undefined : byDigest.get(device.active.variant)}
-            reports={(byDevice.get(device.id) ?? []).slice(-sparklinePoints)}
-          />
-        ))}
-      </tbody>
-    </table>
-  )
-}
-
-interface DeviceRowProps {
-  readonly device: Device
-  readonly variant: Variant | undefined
-  readonly reports: readonly Report[]
-}
-
-function DeviceRow({ device, variant, reports }: DeviceRowProps) {
-  const { id, board, active, memoryBudgetBytes, measuredRamBytes, p50Ms, p95Ms, lastSeenAt } = device
-  return (
-    <tr data-device={id}>
-      <th scope="row" class="device">
-        <a href={href.device(id)}>{id}</a>
-        <small>{board ?? 'board not known yet'}</small>
-      </th>
-      <td class="state">
-        <DeviceState device={device} />
-        <Fetching device={device} />
-      </td>
-      <td class="variant">
-        {active === null ? (
-          none
-        ) : (
-          <>
-            <a href={href.model(active.model, active.version)}>
-              {active.name ?? active.variant.slice(0, 12)}
-            </a>
-            <small>
-              {active.model} v{active.version}
-              {variant?.top1 != null && `, ${percent(variant.top1)} %`}
-            </small>
-          </>
-        )}
-      </td>
-      <td class="ram">
-        <MemoryBar measuredBytes={measuredRamBytes} allowedBytes={memoryBudgetBytes} />
-      </td>
-      <td class="number p50" data-label="p50" data-unit="ms">
-        {ms(p50Ms)}
-      </td>
-      <td class="number p95" data-label="p95" data-unit="ms">
-        {ms(p95Ms)}
-      </td>
-      <td class="spark">
-        <Sparkline reports={reports} />
-      </td>
-      <td class="number seen">{device.online ? 'now' : <Ago at={lastSeenAt} />}</td>
-    </tr>
   )
 }
 
