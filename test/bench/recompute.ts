@@ -11,7 +11,7 @@ import { architectures } from '../zoo/index.js'
 import { cifarNetworks } from './parts/subjects.js'
 
 export const about =
-  'memory of a training step where values are computed again, predicted and measured in a fresh process, and its time over that of a plain step, in turn: ResNet-20 in batches of 64, zoo networks in batches of 32; --rounds 3'
+  'memory of a training step where values are computed again, predicted and measured in a fresh process, and its time over that of a plain step, in turn: ResNet-20 in batches of 64, zoo networks in batches of 32; --rounds 3 --only NETWORK'
 
 const execute = promisify(execFile)
 const folder = '.build/bench/recompute'
@@ -35,10 +35,11 @@ export default async function recompute(options: Readonly<Record<string, string>
   const rounds = Number(options.rounds ?? 3)
   await mkdir(folder, { recursive: true })
   const zoo = architectures.filter(({ name }) => ['U-Net', 'MobileNet 2', 'BERT'].includes(name))
-  const subjects: [string, number, Graph][] = [
+  const all: [string, number, Graph][] = [
     ['ResNet-20', 64, await readModelFile(cifarNetworks.resnet20.model)],
     ...zoo.map(({ name, make }): [string, number, Graph] => [name, 32, make()]),
   ]
+  const subjects = all.filter(([name]) => options.only === undefined || name === options.only)
   const results: Record<string, object[]> = {}
   for (const [name, batch, graph] of subjects) {
     const size = (d: unknown) => (typeof d === 'number' ? d : 32)

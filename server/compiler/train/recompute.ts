@@ -1,4 +1,4 @@
-import { elementCount, type Node, reads, withAttributes } from '../graph/index.js'
+import { elementCount, type Node, reads, type Value, withAttributes } from '../graph/index.js'
 import type { Builder } from '../ops/index.js'
 import type { Sizes } from './shapes.js'
 
@@ -25,10 +25,17 @@ const SMALL = 1 / 256
 /**
  * Gradient checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost"): what a segment of the forward
  * pass computed is let go, but for what later segments read, and computed once more when gradients arrive at it. What is kept enters
- * the second time through a Reshape to its own shape plus nought times a gradient: else the runtime would take the two for one,
+ * the second time through a dimension of one, put at nought times a gradient and taken away again: else the runtime would take the two for one,
  * or compute the second at once. The same kernels compute the same bits.
+ * @returns all nodes, and what the runtime must be told: the shapes of what enters the second time, which it cannot infer
  */
-export function recomputed(nodes: Nodes, { dims }: Pick<Sizes, 'dims'>, how: Recompute, g: Builder): Node[] {
+export function recomputed(
+  nodes: Nodes,
+  { dims, types }: Pick<Sizes, 'dims' | 'types'>,
+  how: Recompute,
+  g: Builder,
+): { readonly nodes: readonly Node[]; readonly values: ReadonlyMap<string, Value> } {
+  const values = new Map<string, Value>()
   const { forward, backward, places } = nodes
   const { segments, fixed, outputs } = how
   const elements = (value: string) => elementCount(dims.get(value) ?? [])
@@ -64,8 +71,15 @@ export function recomputed(nodes: Nodes, { dims }: Pick<Sizes, 'dims'>, how: Rec
       if (known !== undefined || value === '') return known ?? value
       const at = madeAt.get(value)
       if (at !== undefined && isGone(value, segment)) compute(forward[at])
-      else if (!fixed.has(value) && (at === undefined || !isSmall(value)))
-        names.set(value, g.op('Reshape', [value, g.add(g.ints([...(dims.get(value) ?? [])]), nought)]))
+      else if (!fixed.has(value) && (at === undefined || !isSmall(value))) {
+        const shape = dims.get(value) ?? []
+        const dtype = types.get(value) ?? 'float32'
+        const wider = g.op('Unsqueeze', [value, nought])
+        const entered = g.op('Squeeze', [wider, g.ints([0])])
+        values.set(wider, { name: wider, dtype, dims: [1, ...shape] })
+        values.set(entered, { name: entered, dtype, dims: shape })
+        names.set(value, entered)
+      }
       if (!names.has(value)) names.set(value, value)
       return names.get(value)!
     }
@@ -107,7 +121,7 @@ export function recomputed(nodes: Nodes, { dims }: Pick<Sizes, 'dims'>, how: Rec
     const inputs = name ? n.inputs.map((v) => (isGone(v, segment) ? name(v) : v)) : n.inputs
     all.push(...g.nodes.slice(made), { ...n, inputs })
   }
-  return all
+  return { nodes: all, values }
 }
 
 /** The segment of each forward node: each holds about as much of what the way back reads. */

@@ -88,9 +88,8 @@ export async function inferredFor(
 const namesIn = (graph: Graph) => new Set(graph.nodes.flatMap((n) => n.outputs.filter((o) => o !== '')))
 
 function exposing(graph: Graph, names: readonly string[]): Graph {
-  const known = new Map(graph.outputs.map((o) => [o.name, o]))
-  const outputs = names.map((name): Value => known.get(name) ?? { name, dtype: 'float32', dims: null })
-  return graph.with({ outputs: outputs.map(untyped) })
+  const outputs = names.map((name) => graph.values.get(name) ?? untyped(name))
+  return graph.with({ outputs, values: new Map() })
 }
 
 /** Values that depend on what the inputs hold, and not only on their sizes. */
@@ -104,7 +103,7 @@ function dependingOnData(graph: Graph): ReadonlySet<string> {
 }
 
 /** The runtime infers an exposed value's type; a wrong one would be refused. */
-const untyped = (v: Value): Value => ({ ...v, dtype: 'other', dims: null, origin: undefined })
+const untyped = (name: string): Value => ({ name, dtype: 'other', dims: null })
 
 export function zeroFeeds(graph: Graph): Record<string, ort.Tensor> {
   return Object.fromEntries(

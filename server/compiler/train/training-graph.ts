@@ -90,25 +90,30 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     ...watch,
     ...norms.flatMap((n) => [n.batchMean, n.batchVariance]),
   ]
-  const built = (nodes: readonly Node[], constants: ReadonlyMap<string, Tensor>) =>
+  const built = (
+    nodes: readonly Node[],
+    constants: ReadonlyMap<string, Tensor>,
+    values: ReadonlyMap<string, Value>,
+  ) =>
     eagerly(
       fed(
         forward.with({
           nodes,
           initializers: new Map([...forward.initializers, ...g.constants, ...constants]),
           outputs: [...new Set(shown)].map(floating),
-          values: new Map(),
+          values,
         }),
         trained,
       ),
     )
-  const once = built([...backward.forward, ...g.nodes], new Map())
+  const once = built([...backward.forward, ...g.nodes], new Map(), new Map())
   const again = (segments: number) => {
     const builder = new Builder('again/')
     const fixed = new Set([...forward.initializers.keys(), ...g.constants.keys()])
     const step = { forward: backward.forward, backward: g.nodes, places: backward.places }
-    const nodes = recomputed(step, sizes, { segments, fixed, outputs: new Set(shown) }, builder)
-    return built(nodes, builder.constants)
+    const how = { segments, fixed, outputs: new Set(shown) }
+    const { nodes, values } = recomputed(step, sizes, how, builder)
+    return built(nodes, builder.constants, values)
   }
   return {
     ...(await withinMemory(once, again, sizes, options)),
