@@ -139,7 +139,7 @@ async function finetune(model: string, options: Options): Promise<void> {
         steps: `${steps} in ${seconds.toFixed(1)} s, ${imagesPerSecond.toFixed(0)} images/s`,
         loss: `${lossFirst.toFixed(4)} → ${lossLast.toFixed(4)}`,
         ...(memory && {
-          memory: `${show.bytes(memory.predictedBytes)} a step by prediction, in ${memory.segments} segments`,
+          memory: `${show.bytes(memory.predictedBytes)} a step by prediction${memory.segments > 1 ? `, values of ${memory.segments - 1} in ${memory.segments} segments computed again` : ''}`,
         }),
         ...(bestEpoch !== undefined && { taken: `the weights after epoch ${bestEpoch}` }),
         ...(held.targets && {
