@@ -124,11 +124,11 @@ const colours = { magnitude: '#c2410c', movement: '#0a7d5a' } as const
 /** Top-1 over the share of weights left, on a logarithmic axis that falls to the right. */
 function movementPlot(means: readonly { method: string; left: number; mean: number }[]): string {
   const shares = [...new Set(means.map((m) => m.left))].sort((a, b) => b - a)
-  const low = Math.floor(20 * Math.min(...means.map((m) => m.mean))) / 20
+  const low = Math.floor(10 * Math.min(...means.map((m) => m.mean)))
   return linePlot({
     title: 'Movement and magnitude: top-1 over the share of weights left',
     x: { label: 'weights left', ticks: shares.map((s) => ({ at: Math.log(s), words: percent(s) })) },
-    y: { ticks: evenTicks(low, 1, 6, (share) => percent(share, 0)) },
+    y: { ticks: evenTicks(low / 10, 1, 11 - low, percent) },
     series: methods.map((name) => {
       const own = means
         .filter((m) => m.method === name || m.method === 'none')

@@ -221,6 +221,7 @@ async function trained(
         seed: 1,
         epochs,
         flip,
+        unfold: true,
         teacher: { graph: teacher },
       },
       {

@@ -118,18 +118,17 @@ function apart(ticks: readonly Tick[], x: Scale): Tick[] {
 
 /** The lines' names at the right edge, at the height of their ends, moved apart where they would cover one another. */
 function names(series: readonly Series[], y: Scale): string[] {
-  let free = 0
-  return series
+  const ends = series
     .flatMap(({ name, colour, points }) => {
       const end = points[points.length - 1]
       return name && end ? [{ name, colour, height: y(end[1]) + 4 }] : []
     })
     .sort((a, b) => a.height - b.height)
-    .map(({ name, colour, height }) => {
-      const placed = Math.max(height, free)
-      free = placed + NAME_HEIGHT
-      return text([WIDTH - EDGE.right + 8, placed], name, 'start', colour)
-    })
+  const placed: number[] = []
+  for (const { height } of ends) placed.push(Math.max(height, (placed[placed.length - 1] ?? 0) + NAME_HEIGHT))
+  let ground = HEIGHT - EDGE.bottom + 4
+  for (let i = placed.length - 1; i >= 0; i--, ground -= NAME_HEIGHT) placed[i] = Math.min(placed[i], ground)
+  return ends.map(({ name, colour }, i) => text([WIDTH - EDGE.right + 8, placed[i]], name, 'start', colour))
 }
 
 const px = (value: number) => value.toFixed(1)

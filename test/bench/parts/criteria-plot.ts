@@ -12,11 +12,14 @@ export function criteriaPlot(
   const dense = rows.find((r) => r.criterion === 'dense')
   const criteria = [...new Set(rows.map((r) => r.criterion))].filter((c) => c !== 'dense')
   const removed = [...new Set(rows.map((r) => r.removed))].sort((a, b) => a - b)
-  const low = Math.floor(10 * Math.min(...rows.map((r) => r[when]))) / 10
+  const [low, high] = [
+    Math.floor(10 * Math.min(...rows.map((r) => r[when]))),
+    Math.ceil(10 * (dense?.[when] ?? 1)),
+  ]
   return linePlot({
     title,
     x: { label: 'MACs removed', ticks: removed.map((at) => ({ at, words: percent(at) })) },
-    y: { ticks: evenTicks(low, Math.ceil(10 * (dense?.[when] ?? 1)) / 10, 5, percent) },
+    y: { ticks: evenTicks(low / 10, high / 10, high - low + 1, percent) },
     series: criteria.map((name, i) => {
       const own = rows
         .filter((r) => r.criterion === name || r === dense)
