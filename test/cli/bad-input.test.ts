@@ -152,7 +152,7 @@ t.test('weights that are not numbers are refused before anything is ranked by th
 t.test('data that do not fit the model are refused with both shapes, or with the labels', async (t) => {
   for (const args of [readers.eval, readers.finetune, readers.fit]) {
     const on = (images: string, labels: string) => args('good.onnx', `idx:${images}.idx,${labels}.idx`)
-    await refuses(t, on('large-images', 'labels'), 'DATA_SHAPE_MISMATCH', /4,4.*5,5/)
+    await refuses(t, on('large-images', 'labels'), 'DATA_SHAPE_MISMATCH', /4, 4.*5, 5/)
     await refuses(t, on('images', 'many-labels'), 'DATA_LABELS_INVALID', /3 classes|label 3/)
   }
   const on = (images: string, labels: string) => readers.eval('good.onnx', `idx:${images}.idx,${labels}.idx`)

@@ -87,12 +87,12 @@ function rowsBehind(graph: Graph, input: string): number | undefined {
  * Dimensions of one sample of an input, dynamic ones as the data have them.
  * @throws DATA_SHAPE_MISMATCH where they do not fit, DIMENSION_UNKNOWN where neither says
  */
-export function dimsFor({ name, dims }: WantedInput, given: readonly number[], source: string): number[] {
-  const spelled = dims.map((d) => d ?? '?').join(', ')
+export function dimsFor(input: WantedInput, given: readonly number[], source: string): number[] {
+  const { name, dims } = input
   const mismatch = () =>
     new EspalierError(
       'DATA_SHAPE_MISMATCH',
-      `the network's input '${name}' takes [batch, ${spelled}], but a sample of ${source} is [${given}]`,
+      `the network's input '${name}' takes ${written(input)}, but a sample of ${source} is [${given.join(', ')}]`,
     )
   const fixed = dims.flatMap((d) => d ?? [])
   if (fixed.length === dims.length) {
@@ -101,7 +101,7 @@ export function dimsFor({ name, dims }: WantedInput, given: readonly number[], s
     if (flat || essence(given) === essence(fixed)) return fixed
     throw mismatch()
   }
-  if (dims.length !== given.length) throw dynamic(name, spelled)
+  if (dims.length !== given.length) throw dynamic(input)
   if (dims.some((d, i) => d !== null && d !== given[i])) throw mismatch()
   return [...given]
 }
@@ -122,19 +122,24 @@ export function requireAlike({ inputs }: Wanted, dims: readonly (readonly number
     }
 }
 
-const dynamic = (input: string, spelled: string) =>
+/** Its shape with dynamic dimensions by the names that the network gives them. */
+const written = ({ dims, spelled }: WantedInput) =>
+  `[batch, ${dims.map((d, i) => d ?? (spelled[i] || '?')).join(', ')}]`
+
+const dynamic = (input: WantedInput) =>
   new EspalierError(
     'DIMENSION_UNKNOWN',
-    `input '${input}' has the dynamic shape [batch, ${spelled}]; say its size with --shape ${input}=1,…`,
+    `input '${input.name}' has the dynamic shape ${written(input)}; say its size with --shape ${input.name}=1,…`,
   )
 
 /**
  * How images are to be laid out: by `layout`, or where it is not given by which end of the input has 1 or 3 channels.
  * @throws DATA_SHAPE_MISMATCH for an input that takes no images, DIMENSION_UNKNOWN for dynamic dimensions
  */
-export function imageForm({ name, dtype, dims: all }: WantedInput, layout?: 'nchw' | 'nhwc'): ImageForm {
-  const dims = all.flatMap((d) => d ?? [])
-  if (dims.length < all.length) throw dynamic(name, all.map((d) => d ?? '?').join(', '))
+export function imageForm(input: WantedInput, layout?: 'nchw' | 'nhwc'): ImageForm {
+  const { name, dtype } = input
+  const dims = input.dims.flatMap((d) => d ?? [])
+  if (dims.length < input.dims.length) throw dynamic(input)
   const isColour = (d: number) => d === 1 || d === 3
   const found = layout ?? (isColour(dims[0]) || !isColour(dims[2]) ? 'nchw' : 'nhwc')
   const [channels, height, width] = found === 'nchw' ? dims : [dims[2], dims[0], dims[1]]
@@ -142,6 +147,6 @@ export function imageForm({ name, dtype, dims: all }: WantedInput, layout?: 'nch
     return { channels: channels as 1 | 3, height, width, layout: found }
   throw new EspalierError(
     'DATA_SHAPE_MISMATCH',
-    `input '${name}' ${dtype} [batch, ${dims}] takes no images of 1 or 3 channels in layout ${found}; give arrays by npz: or another --layout`,
+    `input '${name}' ${dtype} ${written(input)} takes no images of 1 or 3 channels in layout ${found}; give arrays by npz: or another --layout`,
   )
 }
