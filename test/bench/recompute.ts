@@ -7,6 +7,7 @@ import type { Graph } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile, writeModel } from '@espalier/server/compiler/onnx/index.js'
 import { matching } from '@espalier/server/compiler/train/loss.js'
 import { trainingGraph } from '@espalier/server/compiler/train/training-graph.js'
+import { EspalierError } from '@espalier/shared'
 import { architectures } from '../zoo/index.js'
 import { cifarNetworks } from './parts/subjects.js'
 
@@ -55,7 +56,11 @@ export default async function recompute(options: Readonly<Record<string, string>
     const plainBytes = whole.memory?.predictedBytes ?? 0
     const rows = new Map<number, { step: typeof whole; runs: Measured[] }>([[1, { step: whole, runs: [] }]])
     for (const share of SHARES.slice(1)) {
-      const cut = await step(Math.round(share * plainBytes)).catch(() => undefined)
+      const cut = await step(Math.round(share * plainBytes)).catch((thrown) => {
+        // Not every network can be cut so small.
+        if (thrown instanceof EspalierError && thrown.code === 'BUDGET_UNREACHABLE') return undefined
+        throw thrown
+      })
       if (cut) rows.set(share, { step: cut, runs: [] })
     }
     for (let r = 0; r < rounds; r++)
