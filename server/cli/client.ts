@@ -1,9 +1,10 @@
-import { createReadStream, readFileSync } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { type ErrorCode, EspalierError, errorCodes } from '@espalier/shared'
 import type { Command } from 'commander'
 import type { Dispatcher } from 'undici'
 import type { Page } from '../store/index.js'
+import { readSmall } from './small-file.js'
 
 export interface ServerOptions {
   readonly server: string
@@ -38,7 +39,8 @@ export class Client {
       )
     }
     this.#url = new URL(server)
-    this.#ca = ca === undefined ? undefined : authority(ca)
+    this.#ca =
+      ca === undefined ? undefined : readSmall(ca, 'name the PEM file of the authority with --ca').toString()
     this.#headers = token ? { authorization: `Bearer ${token}` } : {}
   }
 
@@ -135,14 +137,6 @@ export class Client {
     )
     if (response.ok) return response
     throw await problem(response)
-  }
-}
-
-function authority(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new EspalierError('FILE_NOT_FOUND', `--ca '${file}' cannot be read`, { cause })
   }
 }
 

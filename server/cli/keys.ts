@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { EspalierError } from '@espalier/shared'
 import type { Root } from '@espalier/shared/messages/index.js'
 import { keyId, publicKeyFrom, publicKeyText } from '@espalier/shared/signing.js'
@@ -20,6 +20,7 @@ import { lockFolder } from '../store/index.js'
 import { type Define, outputOf } from './command.js'
 import { duration } from './duration.js'
 import { facts, show } from './output.js'
+import { readSmall } from './small-file.js'
 
 interface Options {
   readonly data: string
@@ -110,7 +111,7 @@ export const command: Define = (keys) => {
   define('restore <file>', 'put the keys of a backup in place; the service must not run')
     .option('--passphrase-file <file>', 'what the backup was written under')
     .action((file: string, options: Options) => {
-      const text = read(file)
+      const text = readSmall(file).toString()
       alone(options.data, () => restoreKeys(options.data, text, passphrase(options)))
       const root = newestRoot(chainIn(keyFiles(options.data).roots))
       outputOf(options).result(told(options.data, root), () => about(options.data, root))
@@ -177,7 +178,7 @@ const rootKeyOptions = (command: Command) =>
 
 function passphrase({ passphraseFile }: Options): string | undefined {
   if (passphraseFile === undefined) return undefined
-  const [line] = read(passphraseFile).split('\n')
+  const [line] = readSmall(passphraseFile).toString().split('\n')
   if (line.length >= 12) return line
   throw new EspalierError(
     'OPTION_INVALID',
@@ -186,7 +187,9 @@ function passphrase({ passphraseFile }: Options): string | undefined {
 }
 
 const rootKeyFrom = (options: Options & { rootKey?: string }) =>
-  options.rootKey === undefined ? undefined : rootKeyOf(read(options.rootKey), passphrase(options))
+  options.rootKey === undefined
+    ? undefined
+    : rootKeyOf(readSmall(options.rootKey).toString(), passphrase(options))
 
 /** @throws WRITE_FAILED for a file that exists or cannot be made */
 function reserve(file: string): void {
@@ -198,13 +201,5 @@ function reserve(file: string): void {
       `'${file}' exists or cannot be written; name another with --output`,
       { cause },
     )
-  }
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new EspalierError('FILE_NOT_FOUND', `'${file}' cannot be read`, { cause })
   }
 }

@@ -1,6 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { EspalierError } from '@espalier/shared'
+import { asEspalierError, EspalierError } from '@espalier/shared'
 import {
   catalogue,
   desired,
@@ -14,6 +13,7 @@ import { keyId, publicKeyFrom, type SignedMessage, signersOf, unseal } from '@es
 import { documentKeys, pinned, stepsOf, type Trust } from '@espalier/shared/trust.js'
 import { type Define, outputOf } from './command.js'
 import { facts, show, table } from './output.js'
+import { readSmall, smallFileBytes } from './small-file.js'
 
 const documents: Readonly<Record<string, SignedMessage>> = {
   desired,
@@ -21,10 +21,13 @@ const documents: Readonly<Record<string, SignedMessage>> = {
   command: order,
   credential: newCredential,
 }
-const mostBytes = 16 * 2 ** 20
+const ownKey = '.espalier/service.key'
+const keyForms = "the service's key: its text, a PEM file, or a device's credential file"
+const giveKey = `give ${keyForms}, with --key; where its keys were rotated, its roots.json as well, with --roots`
+const giveRoots = "if the service's keys were rotated, give its roots.json with --roots"
 
 interface Options {
-  readonly key: string
+  readonly key?: string
   readonly roots?: string
   readonly json?: boolean
 }
@@ -34,11 +37,7 @@ export const command: Define = (c) => {
     '<file>',
     'a signed document, as it travels: a catalogue, a desired, a command, or the roots (keys)',
   )
-    .option(
-      '--key <key>',
-      "the service's key: its text, a PEM file, or a device's credential file",
-      '.espalier/service.key',
-    )
+    .option('--key <key>', `${keyForms}; ${ownKey} if not given`)
     .option(
       '--roots <file>',
       "the service's roots: roots.json of its data folder or of a device; they are followed from the key as a device does",
@@ -53,21 +52,32 @@ in form, not expired. Of roots it says each version: who signed it, and when it 
   espalier verify STATE/roots.json --key credential.json`,
     )
     .action((file: string, options: Options) => {
-      const bytes = read(file)
-      const begun = pinned(keyOf(options.key))
-      const envelope = parseJson(file, mostBytes, bytes)
+      const bytes = readSmall(file)
+      const begun = pinned(keyOf(options.key ?? ownKey))
+      const envelope = parseJson(file, smallFileBytes, bytes)
       const out = outputOf(options)
       if (typeof envelope === 'object' && envelope !== null && 'roots' in envelope) {
         const versions = versionsOf(begun, bytes)
         out.result({ valid: true, type: 'roots', versions }, () => aboutRoots(versions))
         return
       }
-      const trust = options.roots === undefined ? begun : newest(begun, read(options.roots))
-      const { type, ...said } = verified(file, bytes, documentKeys(trust, Date.now()))
+      const trust = options.roots === undefined ? begun : newest(begun, readSmall(options.roots))
+      const { type, ...said } = told(options, () => verified(file, bytes, documentKeys(trust, Date.now())))
       const [signer] = signersOf(envelope, documentKeys(trust, Date.now())).map(keyId)
       const root = trust.version > 0 ? { version: trust.version, expiresAt: trust.expiresAt } : null
       out.result({ valid: true, type, keyid: signer, root, ...said }, () => about(type, said, signer, trust))
     })
+}
+
+/** What `says` returns; a signature that does not hold ends in what the command line may lack. */
+function told<T>({ roots }: Options, says: () => T): T {
+  try {
+    return says()
+  } catch (thrown) {
+    const error = asEspalierError(thrown)
+    if (error.code !== 'SIGNATURE_INVALID' || roots !== undefined) throw error
+    throw new EspalierError(error.code, `${error.message}; ${giveRoots}`, { cause: error })
+  }
 }
 
 function about(type: string, said: object, signer: string, { version, expiresAt }: Trust): string {
@@ -126,7 +136,7 @@ const newest = (begun: Trust, bytes: Buffer): Trust => stepsOf(begun, bytes).at(
 
 /** @throws what `unseal` throws for a document that does not hold */
 function verified(file: string, bytes: Buffer, keys: readonly KeyObject[]): { readonly type: string } {
-  const envelope = parseJson(file, mostBytes, bytes)
+  const envelope = parseJson(file, smallFileBytes, bytes)
   const type = (envelope as { signed?: { type?: unknown } } | null)?.signed?.type
   const message = typeof type === 'string' ? documents[type] : undefined
   if (!message || typeof type !== 'string')
@@ -138,27 +148,15 @@ function verified(file: string, bytes: Buffer, keys: readonly KeyObject[]): { re
   return { ...(content as object), type }
 }
 
-function read(file: string): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (cause) {
-    throw new EspalierError('FILE_NOT_FOUND', `'${file}' cannot be read`, { cause })
-  }
-}
-
-/** @throws KEY_INVALID, FILE_NOT_FOUND */
+/** @throws KEY_INVALID, FILE_NOT_FOUND, MESSAGE_TOO_LARGE */
 function keyOf(given: string): KeyObject {
   if (/^[A-Za-z0-9_-]{43}$/.test(given)) return publicKeyFrom(given)
-  const text = read(given).toString()
+  const text = readSmall(given, giveKey).toString()
   try {
     return text.includes('-----BEGIN')
       ? createPublicKey(text)
       : publicKeyFrom(JSON.parse(text).servicePublicKey)
   } catch (cause) {
-    throw new EspalierError(
-      'KEY_INVALID',
-      `${given} holds no key of a service; give its text, a PEM file, or a device's credential file`,
-      { cause },
-    )
+    throw new EspalierError('KEY_INVALID', `${given} holds no key of a service; ${giveKey}`, { cause })
   }
 }

@@ -1,17 +1,20 @@
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { exporters } from '@espalier/server/broker/export.js'
 import { keyFiles, rotate, serviceKeys } from '@espalier/server/delivery/index.js'
 import { desired } from '@espalier/shared/messages/index.js'
 import { keyId, publicKeyFrom, publicKeyText, seal } from '@espalier/shared/signing.js'
 import t from 'tap'
 
+const program = resolve('server/dist/cli/main.js')
+const elsewhere = { cwd: tmpdir() } // where there is no .espalier
 const espalier = (...args: string[]) =>
-  new Promise<{ status: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(process.execPath, ['server/dist/cli/main.js', ...args], (error, stdout, stderr) =>
-      resolve({ status: Number(error?.code ?? 0), stdout, stderr }),
+  new Promise<{ status: number; stdout: string; stderr: string }>((done) => {
+    execFile(process.execPath, [program, ...args], elsewhere, (error, stdout, stderr) =>
+      done({ status: Number(error?.code ?? 0), stdout, stderr }),
     )
   })
 
@@ -52,6 +55,14 @@ t.test('a document is told to hold, or why it does not', async (t) => {
   ]
   for (const [file, by, code] of refusals)
     t.match(await verify(file, by), { status: 1, stderr: new RegExp(code) }, `${file} ${code}`)
+
+  const says = async (args: string[], what: RegExp) =>
+    t.match(await espalier('verify', join(folder, 'good.json'), ...args), { status: 1, stderr: what })
+  await says([], /'\.espalier\/service\.key' cannot be read: there is no such file; give .*--key.*--roots/)
+  await says(['--key', folder], /it is a folder; give .*--key/)
+  await says(['--key', join(folder, 'junk.json')], /give .*--key/)
+  await says(['--key', other], /no signature by a key .*roots\.json with --roots/)
+  await says(['--key', '/dev/zero'], /more than 16777216 bytes.*MESSAGE_TOO_LARGE/)
 })
 
 t.test(
