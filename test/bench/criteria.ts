@@ -9,7 +9,7 @@ import { prunable, pruned } from '@espalier/server/compiler/surgery/index.js'
 import { refreshStatistics } from '@espalier/server/compiler/train/index.js'
 import { criteriaPlot } from './parts/criteria-plot.js'
 import { Resumable, TimeIsUp } from './parts/resumable.js'
-import { cifarNetworks } from './parts/subjects.js'
+import { afterPruning, cifarNetworks } from './parts/subjects.js'
 
 export const about =
   'ResNet-20 without --removed (0.3,0.5,0.7) of its MACs by each criterion: top-1 before and after --epochs 2 on --images 2000: --tested 2000 --minutes 7; goes on where it stopped'
@@ -71,18 +71,7 @@ export default async function criteriaBench(options: Readonly<Record<string, str
             )
             const small = pruned(subject, found.removed)
             const fresh = await refreshStatistics(small, data)
-            const tuned = await work.trained(fresh, data, {
-              ...{
-                epochs,
-                seed: 1,
-                batch: 32,
-                optimizer: 'adam',
-                lr: 1e-3,
-                schedule: 'one-cycle',
-                flip: true,
-              },
-              teacher: { graph: dense },
-            })
+            const tuned = await work.trained(fresh, data, { ...afterPruning(dense, epochs), flip: true })
             return {
               ...{ criterion, removed, macs: found.footprint.macs / whole.macs },
               ...{ before: await top1(small), statistics: await top1(fresh), after: await top1(tuned) },

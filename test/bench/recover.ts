@@ -19,7 +19,7 @@ import {
 import { refreshStatistics, withConstants } from '@espalier/server/compiler/train/index.js'
 import { trainHere } from '@espalier/server/compiler/train/loop.js'
 import { recoverPlot } from './parts/recover-plot.js'
-import { cifarNetworks, digitsNetwork } from './parts/subjects.js'
+import { afterPruning, cifarNetworks, digitsNetwork } from './parts/subjects.js'
 
 export const about =
   'half the MACs: top-1 after pruning alone, statistics, repair and two epochs after it without labels, ten epochs with labels, by CPU seconds: --networks sample,resnet8,resnet20 --images 2000 --epochs 10 --multiple 4 --minutes 7'
@@ -213,17 +213,7 @@ async function trained(
     const { constants } = await trainHere(
       graph,
       data,
-      {
-        schedule: 'one-cycle',
-        optimizer: 'adam',
-        lr: 1e-3,
-        batch: 32,
-        seed: 1,
-        epochs,
-        flip,
-        unfold: true,
-        teacher: { graph: teacher },
-      },
+      { ...afterPruning(teacher, epochs), flip, unfold: true },
       {
         on: ({ step, steps }) => {
           if (step % 200 < 5) console.error(`step ${step} of ${steps}`)

@@ -5,7 +5,7 @@ import { sparseLayers } from '@espalier/server/compiler/recipes/index.js'
 import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import type { TrainOptions } from '@espalier/server/compiler/train/index.js'
 import { Resumable, TimeIsUp } from './parts/resumable.js'
-import { cifarNetworks } from './parts/subjects.js'
+import { afterPruning, cifarNetworks } from './parts/subjects.js'
 
 export const about =
   'ResNet-8 and ResNet-20 with a tenth of their weights (--left 0.1), beside the dense network trained the same: --networks resnet8,resnet20 --epochs 8 --scope layer --minutes 7; goes on where it stopped'
@@ -30,17 +30,9 @@ export default async function tenth(options: Readonly<Record<string, string>>): 
       const test = await loadDataset(dense, tests, load)
       const top1 = async (graph: typeof dense) => (await evaluate(graph, test)).top1 ?? 0
       const training: TrainOptions = {
-        ...{
-          epochs,
-          seed: 1,
-          batch: 32,
-          optimizer: 'adam',
-          lr: 1e-3,
-          schedule: 'one-cycle',
-          flip,
-          unfold: true,
-        },
-        teacher: { graph: dense },
+        ...afterPruning(dense, epochs),
+        flip,
+        unfold: true,
       }
       const label = `${name} ${epochs}`
       const reference = {

@@ -1,4 +1,6 @@
+import type { Graph } from '@espalier/server/compiler/graph/index.js'
 import type { FitOptions } from '@espalier/server/compiler/recipes/index.js'
+import type { TrainOptions } from '@espalier/server/compiler/train/index.js'
 
 /** A network to measure with, and the data that it knows. */
 export interface Subject extends Pick<FitOptions, 'model' | 'data' | 'eval' | 'load'> {
@@ -36,3 +38,9 @@ export const cifarNetworks: Readonly<Record<'resnet8' | 'resnet20', Subject>> = 
     tests: 5000,
   },
 }
+
+/** How what was pruned from the dense network is trained: towards labels and what that answers. */
+export const afterPruning = (dense: Graph, epochs: number): TrainOptions => ({
+  ...{ epochs, seed: 1, batch: 32, optimizer: 'adam', lr: 1e-3, schedule: 'one-cycle' },
+  teacher: { graph: dense },
+})
