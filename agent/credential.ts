@@ -24,35 +24,41 @@ const fields = ['id', 'password', 'broker', 'servicePublicKey'] as const
 
 /** Reads a device's credential file. @throws CREDENTIAL_INVALID, naming what is wrong with it. */
 export function readCredential(path: string): Credential {
-  const invalid = (why: string, cause?: unknown) =>
-    new EspalierError(
-      'CREDENTIAL_INVALID',
-      `credential ${path}: ${why}; get one with: espalier-agent enrol, or espalier devices create`,
-      { cause },
-    )
-  let value: unknown
+  const name = `credential ${path}`
   try {
-    if ((statSync(path).mode & 0o077) !== 0) throw invalid('other users can read it; chmod 600 it')
-    value = JSON.parse(readFileSync(path, 'utf8'))
+    if ((statSync(path).mode & 0o077) !== 0) throw invalid(name, 'other users can read it; chmod 600 it')
+    return credentialOf(JSON.parse(readFileSync(path, 'utf8')), name)
   } catch (e) {
     if (e instanceof EspalierError) throw e
-    throw invalid(asEspalierError(e).message, e)
+    throw invalid(name, asEspalierError(e).message, e)
   }
-  if (typeof value !== 'object' || value === null) throw invalid('not a JSON object')
+}
+
+/** What was read as JSON from somewhere that `name` tells. @throws CREDENTIAL_INVALID, KEY_INVALID */
+export function credentialOf(value: unknown, name: string): Credential {
+  if (typeof value !== 'object' || value === null) throw invalid(name, 'not a JSON object')
   const found = value as Record<string, unknown>
   for (const field of fields) {
-    if (typeof found[field] !== 'string' || found[field] === '') throw invalid(`"${field}" is missing`)
+    if (typeof found[field] !== 'string' || found[field] === '') throw invalid(name, `"${field}" is missing`)
   }
   for (const [field, type] of Object.entries(optional)) {
-    if (found[field] !== undefined && typeof found[field] !== type) throw invalid(`"${field}" is no ${type}`)
+    if (found[field] !== undefined && typeof found[field] !== type)
+      throw invalid(name, `"${field}" is no ${type}`)
   }
   const credential = value as Credential
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(credential.id))
-    throw invalid(`"id" '${credential.id}' is no device id`)
+    throw invalid(name, `"id" '${credential.id}' is no device id`)
   publicKeyFrom(credential.servicePublicKey)
   parseBroker(credential.broker)
   return credential
 }
+
+const invalid = (name: string, why: string, cause?: unknown) =>
+  new EspalierError(
+    'CREDENTIAL_INVALID',
+    `${name}: ${why}; get one with: espalier-agent enrol, or espalier devices create`,
+    { cause },
+  )
 
 /** Writes a credential that only its owner can read. @throws a system error */
 export const writeCredential = (path: string, credential: Credential): void =>

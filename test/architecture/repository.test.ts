@@ -7,6 +7,7 @@ import { repositoryFiles } from './sources.js'
 const binary = new Set(['.onnx', '.png', '.jpg', '.gz', '.npz', '.ico', '.woff2'])
 const files = repositoryFiles().filter((file) => !binary.has(extname(file)))
 const sources = files.filter((file) => /^(shared|agent|server|scripts)\/.*\.(ts|tsx|mjs)$/.test(file))
+const itself = 'test/architecture/repository.test.ts'
 const read = (file: string) => readFileSync(file, 'utf8')
 
 t.test('no file names a folder of somebody’s machine', (t) => {
@@ -61,11 +62,13 @@ t.test('every error code is thrown or shown somewhere', (t) => {
   t.end()
 })
 
-t.test('no types are given up and no error is swallowed', (t) => {
+t.test('no types are given up and no error is swallowed, in tests neither', (t) => {
   const given =
-    /@ts-(ignore|expect-error|nocheck)|\bas any\b|: any\b(?! [a-z])|as unknown as|catch *(\(\w*\))? *\{\s*\}/
+    /@ts-(ignore|expect-error|nocheck)|(\bas|:) any\b(?! [a-z])|as unknown as|catch *(\(\w*\))? *\{\s*\}/
+  const tests = files.filter((file) => /^test\/.*\.(ts|mjs)$/.test(file) && file !== itself)
+  t.ok(tests.length > 200, `${tests.length} files of tests`)
   t.strictSame(
-    sources.filter((file) => given.test(read(file))),
+    [...sources, ...tests].filter((file) => given.test(read(file))),
     [],
   )
   t.end()

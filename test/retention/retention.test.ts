@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { ArtifactStore, type NewVariant, Variants } from '@espalier/server/catalog/index.js'
 import { readConfig } from '@espalier/server/config.js'
 import { Events } from '@espalier/server/events.js'
-import type { Variant } from '@espalier/server/http/schemas/index.js'
 import { type Service, startService } from '@espalier/server/main.js'
 import { Retention } from '@espalier/server/retention/index.js'
 import { type Database, openDatabase } from '@espalier/server/store/index.js'
@@ -128,7 +127,7 @@ t.test('what devices run, ran before and fetch stays, and so does what they may 
     ),
     'their files, and no others',
   )
-  const [one] = (await call(second.url, 'GET', '/v1/variants?version=1')).body.items as unknown as Variant[]
+  const [one] = (await call(second.url, 'GET', '/v1/variants?version=1')).body.items
   const artifact = await fetch(`${second.url}/v1/variants/${one.id}/artifact`)
   t.equal(await artifact.text(), one.name)
 })

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Credential } from '@espalier/agent/credential.js'
+import { credentialOf } from '@espalier/agent/credential.js'
 import { writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import t from 'tap'
 import { AgentProcess, soon } from '../agent/support/process.js'
@@ -55,7 +55,7 @@ t.test('budgets for boards that need more are met on them, by what they reported
   const device = async (id: string, memory: string) => {
     const { body } = await call(service.url, 'POST', '/v1/devices', { id })
     await call(service.url, 'PUT', `/v1/devices/${id}/assignment`, { model: 'layers' })
-    const agent = new AgentProcess(body as unknown as Credential)
+    const agent = new AgentProcess(credentialOf(body, id))
     t.teardown(() => agent.end('SIGKILL'))
     agent.start(['--memory', memory], soon, {}, [heavier])
     return agent

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import type { Credential } from '@espalier/agent/credential.js'
+import { type Credential, credentialOf } from '@espalier/agent/credential.js'
 import { ArtifactStore, Models, Variants } from '@espalier/server/catalog/index.js'
 import { Events } from '@espalier/server/events.js'
 import { openDatabase } from '@espalier/server/store/index.js'
@@ -115,7 +115,7 @@ export class ServiceProcess {
   async device(id: string): Promise<Credential> {
     const { body } = await this.call('POST', '/devices', { id })
     await this.call('PUT', `/devices/${id}/assignment`, { model: 'digits' })
-    return body as unknown as Credential
+    return credentialOf(body, `the answer for ${id}`)
   }
 
   /** The ids of all stored reports, as often as they are stored. */
