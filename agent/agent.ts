@@ -1,30 +1,16 @@
 import { join } from 'node:path'
-import { EspalierError, formatBytes } from '@espalier/shared'
+import { type EspalierError, formatBytes } from '@espalier/shared'
 import { profiles } from '@espalier/shared/measure/index.js'
-import {
-  blocksRequest,
-  type CatalogueVariant,
-  commandAck,
-  encode,
-  facts,
-  logs,
-  maxLogBytes,
-  parse,
-  type Report,
-  reported,
-  reportsAck,
-  type ServicePresence,
-  servicePresence,
-  type UnmetWish,
-  wish,
-} from '@espalier/shared/messages/index.js'
+import type { CatalogueVariant, Report } from '@espalier/shared/messages/index.js'
 import { publicKeyFrom } from '@espalier/shared/signing.js'
-import { type ParsedTopic, topic, topicFilter } from '@espalier/shared/topics.js'
+import { topic, topicFilter } from '@espalier/shared/topics.js'
 import { Activation } from './activation.js'
+import { applications } from './applications.js'
+import { Centre } from './centre.js'
 import { Dispatch } from './dispatch.js'
 import { Documents } from './documents.js'
 import { Fetcher } from './fetch/fetcher.js'
-import { Hook } from './hook.js'
+import { Inbox } from './inbox.js'
 import { Keeper } from './keeper.js'
 import { benchmark } from './measure/benchmark.js'
 import { Link } from './net/link.js'
@@ -32,23 +18,14 @@ import type { AgentOptions } from './options.js'
 import { Orders } from './orders.js'
 import { Probation } from './probation.js'
 import { knownOf, reportOf } from './report.js'
-import { type Held, Status, type Subject } from './status.js'
+import { type Held, Status } from './status.js'
 import { Artifacts } from './store/artifacts.js'
 import { diskError } from './store/errors.js'
-import { errnoOf, writeAtomic } from './store/files.js'
 import { Ledger } from './store/ledger.js'
-import { readLog } from './store/log-file.js'
 import { Outbox } from './store/outbox.js'
 import { Outcomes } from './store/outcomes.js'
 import { Trusted } from './trusted.js'
-
-/** Why a document may be refused though it is good: a disk that is full, a clock that is wrong, bytes that a bad link changed. */
-const passing: ReadonlySet<string> = new Set([
-  'DISK_FULL',
-  'DOCUMENT_EXPIRED',
-  'MESSAGE_INVALID',
-  'SIGNATURE_INVALID',
-])
+import { Voice } from './voice.js'
 
 /** The agent: its parts, wired. Each part knows only what it is handed here. */
 export class Agent {
@@ -65,16 +42,14 @@ export class Agent {
   readonly #fetcher: Fetcher
   readonly #dispatch: Dispatch
   readonly #keeper: Keeper
-  #service: ServicePresence = { epoch: 0, online: false }
-  #progressAt = 0
+  readonly #voice: Voice
+  readonly #inbox: Inbox
+  readonly #centre = new Centre()
   #lastProblem: string | null = null
   #every: NodeJS.Timeout | null = null
-  #refresh: NodeJS.Timeout | null = null
-  #catalogueTopic: string | null = null
-  #wish: UnmetWish | null = null
 
   constructor(options: AgentOptions) {
-    const { credential, stateDir, clock, timings = {} } = options
+    const { credential, stateDir, clock, log, timings = {} } = options
     const device = credential.id
     this.#options = options
     this.#ledger = new Ledger(join(stateDir, 'ledger.json'))
@@ -106,7 +81,7 @@ export class Agent {
         previous: this.#held('previous'),
         droppedReports: this.#outbox.dropped,
       }),
-      onChange: (what) => this.#report(what),
+      onChange: (what) => this.#voice.changed(what),
     })
     this.#link = new Link({
       credential,
@@ -122,12 +97,16 @@ export class Agent {
         topic('credential', { device }),
         topic('servicePresence', {}),
       ],
-      onMessage: (to, payload) => this.#receive(to, payload),
+      onMessage: (to, payload) => this.#inbox.receive(to, payload),
       onBlock: (payload) => this.#fetcher.take(payload),
       onOnline: () => this.#online(),
       onOffline: (error) => this.#offline(error),
       retryMs: timings.reconnectMs,
       keepaliveSeconds: timings.keepaliveSeconds,
+    })
+    this.#voice = new Voice({
+      ...{ device, facts: options.facts, stateDir, clock, link: this.#link, log },
+      reported: () => this.#status.reported(),
     })
     this.#fetcher = new Fetcher({
       artifacts: this.#artifacts,
@@ -135,10 +114,10 @@ export class Agent {
       isServed: () => this.#isServed,
       send: (request) => {
         if (!this.#isServed) return false
-        this.#publish(topic('blocksRequest', { device }), encode(blocksRequest, request))
+        this.#voice.asks(request)
         return true
       },
-      service: () => this.#service.blocks ?? { paced: false, broadcasts: false },
+      service: () => this.#centre.blocks,
       crowd: {
         listen: (digest) => this.#link.listen(topicFilter('artifact', { digest })),
         leave: (digest) => this.#link.unlisten(topicFilter('artifact', { digest })),
@@ -184,17 +163,19 @@ export class Agent {
         ),
       onMeasured: (candidate, measured) =>
         this.#keepReport(reportOf(candidate, measured, device, options.facts, clock.now())),
-      onWish: (wish) => {
-        this.#wish = wish
-        this.#tellWish()
-      },
+      onWish: (wish) => this.#voice.wishes(wish),
       retryMs: timings.retryMs,
+    })
+    this.#inbox = new Inbox({
+      ...{ documents: this.#documents, trusted: this.#trusted, orders: this.#orders, centre: this.#centre },
+      ...{ link: this.#link, fetcher: this.#fetcher, dispatch: this.#dispatch, keeper: this.#keeper },
+      ...{ status: this.#status, voice: this.#voice, stateDir, log, retryMs: timings.retryMs?.[0] },
     })
   }
 
   start(): void {
     const { timings: { everyMs = 3_600_000 } = {} } = this.#options
-    this.#followCatalogue()
+    this.#inbox.start()
     this.#link.start()
     this.#dispatch.start()
     this.#keeper.start()
@@ -204,7 +185,7 @@ export class Agent {
   /** Ends all work and says goodbye; what was under way goes on after the next start. */
   async stop(): Promise<void> {
     if (this.#every) clearInterval(this.#every)
-    if (this.#refresh) clearTimeout(this.#refresh)
+    this.#inbox.stop()
     this.#dispatch.stop()
     await this.#keeper.stop()
     await this.#link.stop()
@@ -214,12 +195,12 @@ export class Agent {
   #activation(): Activation {
     const { stateDir, benchmark: settings } = this.#options
     const brief = { ...settings, profile: profiles.brief, processes: 1 }
+    const [artifacts, outcomes, status] = [this.#artifacts, this.#outcomes, this.#status]
     return new Activation({
-      artifacts: this.#artifacts,
+      ...{ artifacts, status },
       probation: new Probation(stateDir),
-      status: this.#status,
       probe: (path, variant, signal) => benchmark(path, this.#knownOf(variant), brief, signal),
-      onCurrent: this.#onCurrent(),
+      onCurrent: applications({ ...this.#options, artifacts, outcomes, status }),
     })
   }
 
@@ -227,139 +208,21 @@ export class Agent {
     return { ...knownOf(variant), setup: this.#outcomes.setupOf(variant.digest) }
   }
 
-  /** Who is told when another variant is active. */
-  #onCurrent(): (digest: string | null) => void {
-    const { endpoint, hook: program, stateDir, log } = this.#options
-    const onEnd = (failure: EspalierError | null) =>
-      failure ? this.#status.fail('hook', failure) : this.#status.clear('hook')
-    const hook = program === undefined ? null : new Hook({ program, stateDir, log, onEnd })
-    return (digest) => {
-      const setup = digest === null ? undefined : this.#outcomes.setupOf(digest)
-      endpoint?.serve(digest === null ? null : { folder: this.#artifacts.folderOf(digest), setup })
-      hook?.current(digest === null ? null : this.#artifacts.manifest(digest), setup)
-    }
-  }
-
   get #isServed(): boolean {
-    return this.#link.online && this.#service.online
+    return this.#link.online && this.#centre.online
   }
 
   #online(): void {
-    const { credential, facts: content, log } = this.#options
+    const { credential, log } = this.#options
     log(`connected to ${credential.broker} as ${credential.id}`)
-    this.#publish(topic('facts', { device: credential.id }), encode(facts, content), true)
-    this.#report('state')
-    this.#tellWish()
-  }
-
-  #tellWish(): void {
-    this.#publish(topic('wish', { device: this.#options.credential.id }), encode(wish, { wish: this.#wish }))
+    this.#voice.introduce()
   }
 
   #offline(error: EspalierError | null): void {
-    this.#service = { ...this.#service, online: false }
+    this.#centre.lost()
     const message = error && `${error.code}: ${error.message}`
     if (message && message !== this.#lastProblem) this.#options.log(message)
     this.#lastProblem = message
-  }
-
-  /** A message of the broker's: hostile until it is parsed, and never a reason to stop. */
-  #receive(to: ParsedTopic, payload: Uint8Array): void {
-    switch (to.name) {
-      case 'desired':
-        this.#take('desired', () => this.#isDesired(payload))
-        break
-      case 'catalogue':
-        this.#take('catalogue', () => {
-          if (this.#documents.takeCatalogue(payload)) this.#keeper.changed()
-        })
-        break
-      case 'command':
-        this.#take('command', () => this.#obey(payload))
-        break
-      case 'credential':
-        this.#take('credential', () => this.#isRenewed(payload))
-        break
-      case 'keys':
-        this.#take('keys', () => {
-          // What was refused under the old keys is asked for again.
-          if (this.#trusted.take(payload)) this.#link.refresh()
-        })
-        break
-      case 'reportsAck':
-        this.#take('outbox', () => this.#dispatch.acknowledged(parse(reportsAck, payload)))
-        break
-      case 'servicePresence':
-        this.#take('service', () => this.#serviceIs(parse(servicePresence, payload)))
-    }
-  }
-
-  /** Takes a message in, or notes why it is refused; accepting one takes away what was noted of its kind. */
-  #take(subject: Subject, take: () => void): void {
-    try {
-      take()
-      if (subject !== 'outbox' && subject !== 'service') this.#status.clear(subject)
-    } catch (e) {
-      const error = this.#status.fail(subject, diskError(e, this.#options.stateDir))
-      this.#options.log(`${error.code}: ${error.message}`)
-      if (passing.has(error.code)) this.#refreshLater()
-    }
-  }
-
-  /** What is refused for a reason that may pass is retained by the broker: it is asked for again. */
-  #refreshLater(): void {
-    const { timings: { retryMs: [pauseMs] = [60_000] } = {} } = this.#options
-    if (this.#refresh) clearTimeout(this.#refresh)
-    this.#refresh = setTimeout(() => this.#link.refresh(), pauseMs)
-  }
-
-  /** A presence of a lower epoch is a will that was overtaken by the next birth. */
-  #serviceIs(said: ServicePresence): void {
-    if (said.epoch < this.#service.epoch) return
-    this.#service = said
-    if (!said.online) return
-    this.#fetcher.resume()
-    this.#dispatch.restart()
-    this.#keeper.changed()
-  }
-
-  #isDesired(payload: Uint8Array): void {
-    if (!this.#documents.takeDesired(payload)) return
-    this.#followCatalogue()
-    this.#report('state')
-    this.#keeper.changed()
-  }
-
-  #followCatalogue(): void {
-    const { desired } = this.#documents
-    if (!desired) return
-    const wanted = topic('catalogue', { model: desired.model, version: desired.version })
-    if (this.#catalogueTopic && this.#catalogueTopic !== wanted) this.#link.unsubscribe(this.#catalogueTopic)
-    this.#catalogueTopic = wanted
-    this.#link.subscribe(wanted)
-  }
-
-  #obey(payload: Uint8Array): void {
-    const { order, isNew } = this.#orders.command(payload)
-    if (isNew && order.action === 'benchmark') this.#keeper.remeasure()
-    if (isNew && order.action === 'select') this.#keeper.reselect()
-    if (isNew && order.action === 'logs') this.#sendLogs(order.n)
-    const to = topic('commandAck', { device: this.#options.credential.id, n: order.n })
-    this.#publish(to, encode(commandAck, { n: order.n, done: true, error: null }))
-  }
-
-  #sendLogs(n: number): void {
-    const { credential, clock, stateDir } = this.#options
-    const text = readLog(join(stateDir, 'logs'), maxLogBytes)
-    const content = encode(logs, { n, at: Math.floor(clock.now()), text })
-    this.#publish(topic('logs', { device: credential.id }), content)
-  }
-
-  #isRenewed(payload: Uint8Array): void {
-    const renewed = this.#orders.renewal(payload)
-    if (!renewed) return
-    this.#options.log('the service has given this device a new password; connecting with it')
-    this.#link.renew(renewed)
   }
 
   #keepReport(report: Report): void {
@@ -373,7 +236,7 @@ export class Agent {
       const { code, message } = this.#status.fail('outbox', diskError(e, stateDir))
       log(`report ${id} is dropped: ${code}: ${message}`)
     }
-    if (this.#outbox.dropped > dropped) this.#report('state')
+    if (this.#outbox.dropped > dropped) this.#voice.changed('state')
     this.#dispatch.pump()
   }
 
@@ -381,34 +244,5 @@ export class Agent {
     const digest = this.#artifacts.linked(link)
     const manifest = digest === null ? null : this.#artifacts.manifest(digest)
     return manifest && { model: manifest.model, version: manifest.version, variant: manifest.digest }
-  }
-
-  /** Tells the disk (for `status`) and the broker what has changed; progress at most once a second. */
-  #report(what: 'state' | 'progress'): void {
-    const { clock, credential, stateDir, log } = this.#options
-    const now = clock.now()
-    if (what === 'progress' && now - this.#progressAt < 1000) return
-    this.#progressAt = now
-    const content = this.#status.reported()
-    if (what === 'state') {
-      const { state, candidate, error } = content
-      log(
-        `${state}${candidate ? ` ${candidate.variant.slice(0, 12)}` : ''}${error ? `: ${error.code}: ${error.message}` : ''}`,
-      )
-      try {
-        writeAtomic(join(stateDir, 'reported.json'), `${JSON.stringify(content)}\n`)
-      } catch (e) {
-        if (errnoOf(e) === undefined) throw e // the disk's own error is on its way to `reported` already
-      }
-    }
-    this.#publish(topic('reported', { device: credential.id }), encode(reported, content), true)
-  }
-
-  /** Sends what the next session says anew anyway, so that its loss is no error. */
-  #publish(to: string, payload: Buffer, retain = false): void {
-    if (!this.#link.online) return
-    this.#link.publish(to, payload, { retain }).catch((e: unknown) => {
-      if (!(e instanceof EspalierError)) throw e
-    })
   }
 }
