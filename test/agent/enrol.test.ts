@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { patience } from '../support/patience.js'
 import { networkBytes } from './support/models.js'
 import { AgentProcess, runAgent } from './support/process.js'
 import { fill, ServiceProcess } from './support/service-process.js'
@@ -19,7 +20,7 @@ async function setUp(t: Test) {
 }
 
 async function until<T>(look: () => Promise<T | false>): Promise<T> {
-  for (const end = Date.now() + 30_000; Date.now() < end; ) {
+  for (const end = Date.now() + 30_000 * patience; Date.now() < end; ) {
     const found = await look()
     if (found) return found
     await new Promise((resolve) => setTimeout(resolve, 50))

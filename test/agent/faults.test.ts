@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { topic } from '@espalier/shared/topics.js'
 import t, { type Test } from 'tap'
+import { patience } from '../support/patience.js'
 import { described, type TestModel, testModel } from './support/models.js'
 import { AgentProcess, runAgent, soon } from './support/process.js'
 import { TestService } from './support/service.js'
@@ -32,7 +33,7 @@ const served = (service: TestService, model: TestModel) =>
 
 /** Waits until so many reports wait in the outbox. */
 async function waiting(agent: AgentProcess, holds: (n: number) => boolean): Promise<void> {
-  const end = Date.now() + 60_000
+  const end = Date.now() + 60_000 * patience
   for (;;) {
     const { outbox } = await agent.status()
     if (holds(outbox.waiting)) return

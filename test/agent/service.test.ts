@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { patience } from '../support/patience.js'
 import { networkBytes, type TestModel, testModel } from './support/models.js'
 import { AgentProcess } from './support/process.js'
 import { fill, ServiceProcess } from './support/service-process.js'
@@ -22,7 +23,7 @@ async function setUp(t: Test): Promise<ServiceProcess> {
 }
 
 async function until<T>(what: string, look: () => Promise<T | false | null | undefined>): Promise<T> {
-  const end = Date.now() + 90_000
+  const end = Date.now() + 90_000 * patience
   for (;;) {
     const found = await look()
     if (found) return found
@@ -43,7 +44,7 @@ t.test('three agents with three budgets, the real service, its broker and its ki
   const plans: [id: string, memory: string, fits: TestModel][] = [
     ['roomy', '30MB', large],
     ['fair', '8MB', middle],
-    ['tight', '1.5MB', small],
+    ['tight', '4.5MB', small],
   ]
   const agents: AgentProcess[] = []
   for (const [id, memory] of plans) {

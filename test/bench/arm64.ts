@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { orinNano, pi4, pi5, tree } from '../agent/support/tree.js'
-import { Resumable } from './parts/resumable.js'
 
 export const about =
-  "the agent's tests by the arm64 Node.js --node, under qemu-user (see CONTRIBUTING.md), on --board (pi4), those whose name has --tests in it; --minutes (none); what an earlier call ran is kept"
+  "a device's whole way and the agent's tests by the arm64 Node.js --node, under qemu-user (see CONTRIBUTING.md), on --board (pi4); what test/bench/results/arm64.json has is not run again, except for those with --tests in their name, or the way for --tests way; --minutes (none)"
 
 const boards: Readonly<Record<string, Readonly<Record<string, string>>>> = { pi4, pi5, orinNano }
 const compiled = '.build/test'
+const results = 'test/bench/results/arm64.json'
 /** How much longer things take than on a machine of their own. */
 const PATIENCE = '10'
 const MOST_MS = 20 * 60_000
@@ -23,6 +23,8 @@ const cpuinfo = Array.from(
 ).join('\n')
 
 interface Outcome {
+  /** What ran on the board: all of the test, or the agents that it starts, while it and the service ran here. */
+  readonly there: 'all' | 'agents'
   readonly pass: number
   readonly fail: number
   readonly seconds: number
@@ -30,40 +32,71 @@ interface Outcome {
   readonly failed: readonly string[]
 }
 
-/** Runs each compiled test as a process of its own; times mean nothing here, what fails does. */
+interface Board {
+  readonly node: string
+  /** What arm64/path.ts saw. */
+  readonly way: object
+  readonly tests: Readonly<Record<string, Outcome>>
+}
+
+/**
+ * Runs each compiled test as a process of its own; times mean nothing here, what fails does. A test that starts agents as
+ * processes runs on this machine, as the service does, and only they on the board.
+ */
 export default async function arm64(options: Readonly<Record<string, string>>): Promise<object> {
-  const { node, board = 'pi4', tests = '', minutes } = options
+  const { node, board = 'pi4', tests = '', minutes = Infinity } = options
   if (!node || !boards[board])
     throw new Error(`--node FILE is needed, and --board ${Object.keys(boards).join(' | ')}`)
+  const until = performance.now() + 60_000 * Number(minutes)
   const env = {
     ...process.env,
     QEMU_LD_PREFIX: tree({ ...boards[board], 'proc/cpuinfo': cpuinfo }),
     QEMU_CPU: 'cortex-a72',
+    ESPALIER_TEST_AGENT_NODE: node,
     ESPALIER_TEST_PATIENCE: PATIENCE,
     TAP_TIMEOUT: '0',
   }
-  const { stdout } = await promisify(execFile)(node, ['-p', 'process.arch + " " + process.version'], { env })
-  const kept = await Resumable.open(`arm64-${board}`, Number(minutes ?? Infinity))
-  const files = readdirSync(join(compiled, 'agent'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.test.js') && file.includes(tests))
-    .sort()
-  const outcomes: Record<string, Outcome> = {}
-  for (const file of files)
-    outcomes[file] = await kept.figure(file, () => outcomeOf(node, join(compiled, 'agent', file), env))
+  const all: Record<string, Board> = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : {}
+  const keep = (more: Partial<Board>) => {
+    all[board] = { ...all[board], ...more }
+    writeFileSync(results, `${JSON.stringify(all, null, 2)}\n`)
+  }
+  const run = promisify(execFile)
+  keep({ node: (await run(node, ['-p', 'process.arch + " " + process.version'], { env })).stdout.trim() })
+  if (!all[board].way || tests === 'way')
+    keep({
+      way: JSON.parse((await run(process.execPath, [join(compiled, 'bench/arm64/path.js')], { env })).stdout),
+    })
+  for (const file of readdirSync(join(compiled, 'agent'), { recursive: true, encoding: 'utf8' }).sort()) {
+    const isAsked = tests !== '' && file.includes(tests)
+    if (!file.endsWith('.test.js') || !(isAsked || (tests === '' && !all[board].tests?.[file]))) continue
+    if (performance.now() > until) break
+    const outcome = await outcomeOf(node, join(compiled, 'agent', file), env)
+    console.error(file, JSON.stringify(outcome))
+    keep({ tests: { ...all[board].tests, [file]: outcome } })
+  }
+  const { node: version, way, tests: outcomes = {} } = all[board]
   const sum = (of: 'pass' | 'fail') => Object.values(outcomes).reduce((total, one) => total + one[of], 0)
-  return { node: stdout.trim(), board, pass: sum('pass'), fail: sum('fail'), tests: outcomes }
+  return { node: version, board, way, pass: sum('pass'), fail: sum('fail'), tests: outcomes }
 }
 
 async function outcomeOf(node: string, file: string, env: NodeJS.ProcessEnv): Promise<Outcome> {
   const began = performance.now()
+  const there = /support\/process\.js|faults\/run\.js/.test(readFileSync(file, 'utf8')) ? 'agents' : 'all'
   const args = ['--import=./test/support/plain-children.mjs', file]
   const tap = await new Promise<string>((resolve) =>
-    execFile(node, args, { env, timeout: MOST_MS, maxBuffer: 2 ** 26 }, (_, output) => resolve(output)),
+    execFile(
+      there === 'all' ? node : process.execPath,
+      args,
+      { env, timeout: MOST_MS, maxBuffer: 2 ** 26 },
+      (_, output) => resolve(output),
+    ),
   )
   const count = (pattern: RegExp) => Number(pattern.exec(tap)?.[1] ?? 0)
   const failed = [...tap.matchAll(/^not ok \d+ - (.*?)(?: # time=.*)?$/gm)].map(([, name]) => name)
   const isWhole = /^# \{ total/m.test(tap)
   return {
+    there,
     pass: count(/^# \{.*pass: (\d+)/m),
     fail: count(/^# \{.*fail: (\d+)/m) + (isWhole ? 0 : 1),
     seconds: Math.round((performance.now() - began) / 1000),

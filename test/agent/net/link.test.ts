@@ -8,6 +8,7 @@ import { parse, presence } from '@espalier/shared/messages/index.js'
 import { topic } from '@espalier/shared/topics.js'
 import { Aedes } from 'aedes'
 import t, { type Test } from 'tap'
+import { patience } from '../../support/patience.js'
 
 /** A broker behind a door that may be frozen: connections stay open and nothing passes. */
 async function setUp(
@@ -82,7 +83,7 @@ async function setUp(
 }
 
 async function until(holds: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 20_000 * patience
   while (!holds()) {
     if (Date.now() > end) throw new Error(`never: ${holds}`)
     await systemClock.sleep(10)

@@ -2,6 +2,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { patience } from '../../support/patience.js'
 import { testModel } from '../support/models.js'
 import { AgentProcess, runAgent } from '../support/process.js'
 import { TestService } from '../support/service.js'
@@ -39,7 +40,7 @@ t.test('the agent serves what is active, and tells the hook of it', async (t) =>
   }
   const becomes = async (wanted: number) => {
     for (let i = 0; (await inputs()) !== wanted; i++) {
-      if (i > 500) throw new Error(`${await inputs()} is served, not ${wanted}`)
+      if (i > 500 * patience) throw new Error(`${await inputs()} is served, not ${wanted}`)
       await sleep(20)
     }
   }

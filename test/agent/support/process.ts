@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 import type { Credential } from '@espalier/agent/credential.js'
 
 const program = resolve('agent/dist/main.js')
+/** The Node.js of the agents: a board's, emulated, where ESPALIER_TEST_AGENT_NODE names it. */
+const agentNode = process.env.ESPALIER_TEST_AGENT_NODE ?? process.execPath
 
 /** Patience for tests: everything soon. */
 export const soon = {
@@ -60,7 +62,7 @@ export class AgentProcess {
       '--host-lock',
       join(tmpdir(), `espalier-test-${process.pid}.lock`),
     ]
-    const child = spawn(process.execPath, [...node, program, ...fixed, ...patience, ...args], {
+    const child = spawn(agentNode, [...node, program, ...fixed, ...patience, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, ...env },
     })
@@ -121,7 +123,7 @@ export async function runAgent(
   ...args: string[]
 ): Promise<{ status: number; stdout: string; stderr: string }> {
   try {
-    return { status: 0, ...(await promisify(execFile)(process.execPath, [program, ...args])) }
+    return { status: 0, ...(await promisify(execFile)(agentNode, [program, ...args])) }
   } catch (e) {
     const { code, stdout, stderr } = e as { code: number; stdout: string; stderr: string }
     return { status: code, stdout, stderr }

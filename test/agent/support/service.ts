@@ -21,11 +21,10 @@ import {
 import { publicKeyText, seal } from '@espalier/shared/signing.js'
 import { parseTopic, topic } from '@espalier/shared/topics.js'
 import { Aedes } from 'aedes'
+import { patience } from '../../support/patience.js'
 import type { TestModel } from './models.js'
 
 const day = 86_400_000
-/** How much longer things may take: on an emulated machine, ten times. */
-const patience = Number(process.env.ESPALIER_TEST_PATIENCE ?? 1)
 
 /**
  * A service small enough to misbehave on purpose, on a real broker: it signs, serves blocks and stores reports

@@ -5,13 +5,14 @@ import { random } from '@espalier/server/compiler/data/index.js'
 import { answers, withGolden } from '../../agent/support/golden.js'
 import { networkBytes, type TestModel, testModel } from '../../agent/support/models.js'
 import { fill, ServiceProcess } from '../../agent/support/service-process.js'
+import { patience } from '../patience.js'
 import { fillUp, smallDisk } from '../small-disk.js'
 import { Device } from './device.js'
 import { kinds, needSmallDisks, type Victims } from './kinds.js'
 import type { Outcome } from './run.js'
 import { Wire } from './wire.js'
 
-const CALM_MS = 90_000
+const CALM_MS = 90_000 * patience
 const top1 = (value: number) => ({ value, n: 10_000 })
 
 /** Two variants each of two versions, the better one larger. */
