@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { orinNano, pi4, pi5, tree } from '../agent/support/tree.js'
@@ -10,6 +10,8 @@ export const about =
 const boards: Readonly<Record<string, Readonly<Record<string, string>>>> = { pi4, pi5, orinNano }
 const compiled = '.build/test'
 const results = 'test/bench/results/arm64.json'
+/** What each test said, whole. */
+const printed = '.build/bench/arm64'
 /** How much longer things take than on a machine of their own. */
 const PATIENCE = '10'
 const MOST_MS = 20 * 60_000
@@ -28,8 +30,9 @@ interface Outcome {
   readonly pass: number
   readonly fail: number
   readonly seconds: number
-  /** The first words of each test that failed. */
+  /** The first words of each test that failed, and of those that say that they cannot be held there. */
   readonly failed: readonly string[]
+  readonly skipped: readonly string[]
 }
 
 interface Board {
@@ -61,6 +64,7 @@ export default async function arm64(options: Readonly<Record<string, string>>): 
     all[board] = { ...all[board], ...more }
     writeFileSync(results, `${JSON.stringify(all, null, 2)}\n`)
   }
+  mkdirSync(printed, { recursive: true })
   const run = promisify(execFile)
   keep({ node: (await run(node, ['-p', 'process.arch + " " + process.version'], { env })).stdout.trim() })
   if (!all[board].way || tests === 'way')
@@ -71,7 +75,8 @@ export default async function arm64(options: Readonly<Record<string, string>>): 
     const isAsked = tests !== '' && file.includes(tests)
     if (!file.endsWith('.test.js') || !(isAsked || (tests === '' && !all[board].tests?.[file]))) continue
     if (performance.now() > until) break
-    const outcome = await outcomeOf(node, join(compiled, 'agent', file), env)
+    const { outcome, said } = await outcomeOf(node, join(compiled, 'agent', file), env)
+    writeFileSync(join(printed, `${board}-${file.replaceAll('/', '-')}.tap`), said)
     console.error(file, JSON.stringify(outcome))
     keep({ tests: { ...all[board].tests, [file]: outcome } })
   }
@@ -80,26 +85,29 @@ export default async function arm64(options: Readonly<Record<string, string>>): 
   return { node: version, board, way, pass: sum('pass'), fail: sum('fail'), tests: outcomes }
 }
 
-async function outcomeOf(node: string, file: string, env: NodeJS.ProcessEnv): Promise<Outcome> {
+async function outcomeOf(node: string, file: string, env: NodeJS.ProcessEnv) {
   const began = performance.now()
   const there = /support\/process\.js|faults\/run\.js/.test(readFileSync(file, 'utf8')) ? 'agents' : 'all'
   const args = ['--import=./test/support/plain-children.mjs', file]
-  const tap = await new Promise<string>((resolve) =>
+  const said = await new Promise<string>((resolve) =>
     execFile(
       there === 'all' ? node : process.execPath,
       args,
       { env, timeout: MOST_MS, maxBuffer: 2 ** 26 },
-      (_, output) => resolve(output),
+      (_, output, errors) => resolve(output + errors),
     ),
   )
-  const count = (pattern: RegExp) => Number(pattern.exec(tap)?.[1] ?? 0)
-  const failed = [...tap.matchAll(/^not ok \d+ - (.*?)(?: # time=.*)?$/gm)].map(([, name]) => name)
-  const isWhole = /^# \{ total/m.test(tap)
-  return {
+  const count = (pattern: RegExp) => Number(pattern.exec(said)?.[1] ?? 0)
+  const failed = [...said.matchAll(/^not ok \d+ - (.*?)(?: # time=.*)?$/gm)].map(([, name]) => name)
+  const skipped = [...said.matchAll(/^ *ok \d+ - (.*?) # SKIP/gm)].map(([, name]) => name)
+  const isWhole = /^# \{ total/m.test(said)
+  const outcome: Outcome = {
     there,
     pass: count(/^# \{.*pass: (\d+)/m),
     fail: count(/^# \{.*fail: (\d+)/m) + (isWhole ? 0 : 1),
     seconds: Math.round((performance.now() - began) / 1000),
     failed: isWhole ? failed : [...failed, 'it did not come to its end'],
+    skipped,
   }
+  return { outcome, said }
 }

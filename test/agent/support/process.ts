@@ -8,7 +8,7 @@ import type { Credential } from '@espalier/agent/credential.js'
 
 const program = resolve('agent/dist/main.js')
 /** The Node.js of the agents: a board's, emulated, where ESPALIER_TEST_AGENT_NODE names it. */
-const agentNode = process.env.ESPALIER_TEST_AGENT_NODE ?? process.execPath
+export const agentNode = process.env.ESPALIER_TEST_AGENT_NODE ?? process.execPath
 
 /** Patience for tests: everything soon. */
 export const soon = {
