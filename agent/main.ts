@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import './thrift.js'
 import { createRequire } from 'node:module'
 import { asEspalierError } from '@espalier/shared'

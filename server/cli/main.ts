@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { calledBy, commands } from './commands.js'
 
 const args = process.argv.slice(2)
