@@ -21,10 +21,10 @@ try {
       await new Promise<void>((resolve) => {
         wake = resolve
       })
-    const indices = (await feeder.write(step)).slice()
+    const { indices, mirrored } = await feeder.write(step)
     const fed = new Map([...feeder.fed].map(([name, f]) => [name, { ...f, data: f.data.slice() }]))
     say(
-      { indices, fed },
+      { indices: indices.slice(), mirrored: mirrored.slice(), fed },
       [...fed.values()].map((f) => f.data.buffer as ArrayBuffer),
     )
   }

@@ -1,13 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import { asEspalierError, type ErrorCode, EspalierError } from '@espalier/shared'
 import type { Fed } from '../data/index.js'
-import { Feeder, type Plan } from './feeder.js'
+import { type Drawn, Feeder, type Plan } from './feeder.js'
 import type { Samples, TrainOptions } from './options.js'
 
 /** What a step is fed. */
-export interface Batch {
-  /** Where its samples are in the data. */
-  readonly indices: Uint32Array
+export interface Batch extends Drawn {
   readonly fed: ReadonlyMap<string, Fed>
 }
 
@@ -29,7 +27,7 @@ export function batchesNow(data: Samples, options: TrainOptions, plan: Plan, { f
   const feeder = new Feeder(data, options, plan)
   let step = first
   return {
-    next: async () => ({ indices: await feeder.write(step++), fed: feeder.fed }),
+    next: async () => ({ ...(await feeder.write(step++)), fed: feeder.fed }),
     close: async () => {},
   }
 }

@@ -14,6 +14,14 @@ export interface Plan {
   readonly noise: readonly Noise[]
 }
 
+/** What a batch was made of. */
+export interface Drawn {
+  /** Where its samples are in the data. */
+  readonly indices: Uint32Array
+  /** 1 for those that are mirrored. */
+  readonly mirrored: Uint8Array
+}
+
 /** Writes the batches of a run, each from its step's number alone, so that a resumed run sees the same. */
 export class Feeder {
   /** By input of the training graph: samples [batch, …], what outputs are to be [batch, outputs], what Dropout lets through. */
@@ -24,6 +32,7 @@ export class Feeder {
   readonly #reader: BatchReader
   readonly #targets: Float32Array
   readonly #noise: readonly { readonly noise: Noise; readonly data: Float32Array }[]
+  readonly #mirrored: Uint8Array
   #order: Uint32Array = new Uint32Array()
   #epoch = -1
 
@@ -34,6 +43,7 @@ export class Feeder {
     this.#plan = plan
     this.#reader = new BatchReader(data, batch, input)
     this.#targets = new Float32Array(batch * outputs)
+    this.#mirrored = new Uint8Array(batch)
     this.#noise = noise.map((n) => ({
       noise: n,
       data: new Float32Array(n.dims.reduce((a, b) => a * b, 1)),
@@ -46,8 +56,8 @@ export class Feeder {
     ])
   }
 
-  /** Writes the batch of a step that counts from 0. @returns the numbers of its samples */
-  async write(step: number): Promise<Uint32Array> {
+  /** Writes the batch of a step that counts from 0. */
+  async write(step: number): Promise<Drawn> {
     const { seed = 0 } = this.#options
     const { batch } = this.#plan
     const perEpoch = Math.floor(this.#data.count / batch)
@@ -57,15 +67,18 @@ export class Feeder {
     const from = (step % perEpoch) * batch
     const indices = this.#order.subarray(from, from + batch)
     await this.writeAt(indices, random(seed * 104729 + step))
-    return indices
+    return { indices, mirrored: this.#mirrored }
   }
 
   /** Writes the samples at `indices`, as many as a batch has. */
   async writeAt(indices: Uint32Array, draw = random(0)): Promise<void> {
     const { shift = 0, flip = false, colour = 0, mixup = 0 } = this.#options
     const { batch, input } = this.#plan
+    let i = 0
     await this.#reader.read(indices, (write, sample) => {
-      write(randomMove(draw, shift, flip))
+      const move = randomMove(draw, shift, flip)
+      this.#mirrored[i++] = move?.mirror ? 1 : 0
+      write(move)
       if (colour > 0) recoloured(sample, colour, draw)
     })
     for (const { noise, data } of this.#noise) drawNoise(noise, data, draw)

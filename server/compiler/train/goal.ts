@@ -1,13 +1,14 @@
 import { EspalierError } from '@espalier/shared'
 import type * as ort from 'onnxruntime-node'
 import type { Graph } from '../graph/index.js'
+import type { Drawn } from './feeder.js'
 import { added, classification, eachOutput, type LossOf, matching } from './loss.js'
 import { lossNameOf, type Samples, type TrainOptions } from './options.js'
 import { both, outputsTeacher, teacherOf } from './teacher.js'
 
 /** A teacher's answers to a batch, as feeds of what the loss asks for. */
 export interface Guide {
-  (feeds: Readonly<Record<string, ort.Tensor>>): Promise<Record<string, ort.Tensor>>
+  (feeds: Readonly<Record<string, ort.Tensor>>, drawn: Drawn): Promise<Record<string, ort.Tensor>>
   release(): Promise<void>
 }
 

@@ -17,6 +17,7 @@ import {
   type TrainProgress,
 } from './options.js'
 import { batchOf } from './prepare.js'
+import { remembering } from './remembering.js'
 import { sparsifierOf } from './sparse/index.js'
 import { type Best, Stopping } from './stopping.js'
 import { trainingGraph } from './training-graph.js'
@@ -113,7 +114,6 @@ async function trained(
   const stopping = options.stopping && new Stopping(graph, weights, options.stopping, resume?.stopping)
   const known = new Set(tg.graph.inputs.map((i) => i.name))
   const session = await openSession(tg.graph)
-  const guide = await goal.guide(batch, classes)
   const losses = [...(resume?.losses ?? [])]
   const rights = [...(resume?.rights ?? [])]
   if (resume) {
@@ -125,6 +125,8 @@ async function trained(
   }
   const first = resume?.step ?? options.from ?? 0
   const last = Math.min(steps, options.until ?? steps)
+  const teacher = await goal.guide(batch, classes)
+  const guide = teacher && remembering(teacher, data, options, plan, (last - first) / perEpoch)
   const started = performance.now()
   const secondsSoFar = () => (resume?.seconds ?? 0) + (performance.now() - started) / 1000
   const reading = (options.readAhead ?? staysOnDisk(data)) ? batchesAhead : batchesNow
@@ -149,10 +151,10 @@ async function trained(
     for (; step < last && !ended; step++) {
       hooks.between?.(state)
       const epoch = Math.floor(step / perEpoch)
-      const { indices, fed } = await batches.next()
+      const { indices, mirrored, fed } = await batches.next()
       const given = Object.fromEntries([...fed].map(([name, fed]) => [name, toRuntime(fed)]))
       for (const [name, tensor] of Object.entries(given)) if (known.has(name)) feeds[name] = tensor
-      if (guide) Object.assign(feeds, await guide(given))
+      if (guide) Object.assign(feeds, await guide(given, { indices, mirrored }))
       sparse.before(step)
       const results = await session.run(feeds)
       const array = (name: string) => results[name].data as Float32Array

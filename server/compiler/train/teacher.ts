@@ -79,9 +79,9 @@ export async function teacherOf(
 
 /** The answers of two. */
 export function both(a: Guide, b: Guide): Guide {
-  const guide: (...given: Parameters<Guide>) => ReturnType<Guide> = async (given) => ({
-    ...(await a(given)),
-    ...(await b(given)),
+  const guide: (...given: Parameters<Guide>) => ReturnType<Guide> = async (...given) => ({
+    ...(await a(...given)),
+    ...(await b(...given)),
   })
   return Object.assign(guide, { release: async () => void (await Promise.all([a.release(), b.release()])) })
 }

@@ -87,8 +87,8 @@ t.test(
       return { write: (step: number) => feeder.write(step), x: array('x'), targets: array(TARGETS) }
     })
     for (const step of [0, 1, 70]) {
-      const indices = [...(await plain.write(step))]
-      t.same([...(await mixed.write(step))], indices)
+      const indices = [...(await plain.write(step)).indices]
+      t.same([...(await mixed.write(step)).indices], indices)
       const share = (mixed.x[0] - plain.x[4]) / (plain.x[0] - plain.x[4])
       t.ok(share >= 0 && share <= 1)
       for (let i = 0; i < 8; i++) {
