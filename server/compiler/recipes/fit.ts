@@ -16,7 +16,7 @@ import { variantResult } from './variant.js'
 
 /**
  * Fits one network to several budgets: ranks its units, thins it until every limit of a variant holds (memory by
- * measuring the candidate), fine-tunes with the dense network as teacher, keeps what does better on a tenth of the
+ * measuring the candidate), fine-tunes with the dense network, trained the same, as teacher, keeps what does better on a tenth of the
  * data held out, and measures accuracy, memory and latency. Writes `NAME.onnx` for each variant, `report.json`, `frontier.svg` and
  * `report.md` to the folder `out`.
  * @throws BUDGET_UNREACHABLE, DATA_SHARED, DATA_UNLABELLED, OPTION_INVALID, and what its parts throw; the signal's
@@ -60,9 +60,10 @@ const endsByItself = ({ recipe, variants }: FitOptions) =>
   variants.length === 1 &&
   Object.values(variants[0]).every((v) => v === undefined)
 
-async function fitAll(run: Run, started: number): Promise<FitResult> {
-  const { options } = run
-  const dense = await denseResult(run)
+async function fitAll(prepared: Run, started: number): Promise<FitResult> {
+  const { options } = prepared
+  const { result: dense, better } = await denseResult(prepared)
+  const run = { ...prepared, teacher: better ?? prepared.dense }
   const variants: VariantResult[] = []
   const make = (options.recipe?.schedule ?? 'one-shot') === 'one-shot' ? variantResult : variantInRounds
   for (const limits of options.variants) {

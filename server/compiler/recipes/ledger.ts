@@ -2,11 +2,19 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Graph } from '../graph/index.js'
+import { readModelFile, writeModelFile } from '../onnx/index.js'
 import type { DenseResult, FitOptions, VariantResult } from './options.js'
 
 interface Entries {
   readonly dense?: DenseResult
   readonly variants: Readonly<Record<string, VariantResult>>
+}
+
+/** The dense network's figures, and it itself as the variants' training left it, where that made it better. */
+export interface Dense {
+  readonly result: DenseResult
+  readonly better?: Graph
 }
 
 /** What a run has finished, kept in its folder, so that the same command goes on where it was interrupted. */
@@ -28,8 +36,11 @@ export class Ledger {
     return new Ledger(path, JSON.parse(await readFile(path, 'utf8')))
   }
 
-  get dense(): DenseResult | undefined {
-    return this.#entries.dense
+  async dense(): Promise<Dense | undefined> {
+    const { dense: result } = this.#entries
+    return (
+      result && { result, better: existsSync(this.#better) ? await readModelFile(this.#better) : undefined }
+    )
   }
 
   /** A finished variant whose file is still there. */
@@ -38,8 +49,9 @@ export class Ledger {
     return found && existsSync(found.file) ? found : undefined
   }
 
-  keepDense(dense: DenseResult): Promise<void> {
-    return this.#write({ ...this.#entries, dense })
+  async keepDense({ result, better }: Dense): Promise<void> {
+    if (better) await writeModelFile(better, this.#better)
+    await this.#write({ ...this.#entries, dense: result })
   }
 
   keepVariant(v: VariantResult): Promise<void> {
@@ -49,6 +61,11 @@ export class Ledger {
   /** The run is complete: its report says everything. */
   async close(): Promise<void> {
     await rm(this.#path, { force: true })
+    await rm(this.#better, { force: true })
+  }
+
+  get #better(): string {
+    return this.#path.replace(/json$/, 'onnx')
   }
 
   async #write(entries: Entries): Promise<void> {

@@ -35,6 +35,8 @@ export interface Run {
   readonly criterion: string
   readonly subject: Prunable
   readonly dense: Graph
+  /** Whose answers training follows. */
+  readonly teacher: Graph
   readonly data: { readonly rest: Dataset; readonly held: Dataset }
   readonly judge: Dataset
   readonly denseAnswers: Evaluation
@@ -81,6 +83,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
     criterion,
     subject,
     dense,
+    teacher: dense,
     data,
     judge,
     denseAnswers,
@@ -96,7 +99,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
 
 /** The graph fine-tuned by the recipe of the run, if that made it better. */
 export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?: string) {
-  const { options, data, dense, on, signal } = run
+  const { options, data, teacher, on, signal } = run
   const epochs = options.epochs ?? DEFAULTS.epochs
   if (epochs === 0) return { graph, better: false }
   const training = {
@@ -108,7 +111,7 @@ export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?
   } as const
   return fineTune(
     graph,
-    dense,
+    teacher,
     data,
     training,
     ({ step, steps, loss, accuracy, imagesPerSecond, secondsLeft }) =>

@@ -81,7 +81,7 @@ function whyUnused({ bound, largest, measured = 0 }: Choice, budget = 0): string
 }
 
 function describeRecipe(
-  { options, criterion, data, elsewhere }: Run,
+  { options, criterion, data, dense, teacher, elsewhere }: Run,
   round: number,
   { kept, samples }: RepairResult,
   better: boolean,
@@ -91,7 +91,7 @@ function describeRecipe(
     epochs === 0
       ? 'not fine-tuned'
       : better
-        ? `fine-tuned ${epochs} epochs on ${data.rest.count} samples with the dense network as teacher`
+        ? `fine-tuned ${epochs} epochs on ${data.rest.count} samples with the dense network${teacher === dense ? '' : ', so trained,'} as teacher`
         : 'fine-tuned, but better before on what was held out, and kept so'
   const repair = kept
     ? `repaired from ${samples} inputs`

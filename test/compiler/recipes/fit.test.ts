@@ -3,7 +3,12 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadDataset } from '@espalier/server/compiler/data/index.js'
 import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
-import { type FitOptions, fit, type Progress } from '@espalier/server/compiler/recipes/index.js'
+import {
+  type FitOptions,
+  fit,
+  type Progress,
+  type VariantResult,
+} from '@espalier/server/compiler/recipes/index.js'
 import { evaluate } from '@espalier/server/compiler/runtime/index.js'
 import t from 'tap'
 import { convNetwork } from '../../support/networks.js'
@@ -57,7 +62,8 @@ t.test('fit writes variants that meet their limits, figures of them, and a repor
   t.ok(frontier.every((p, i) => i === 0 || p.memoryBytes > frontier[i - 1].memoryBytes))
   t.match(report, /further MB[\s\S]*frontier\.svg/)
   t.match(await readFile(join(options.out, 'frontier.svg'), 'utf8'), /^<svg[\s\S]*polyline[\s\S]*<\/svg>\n$/)
-  for (const v of variants) t.match(v.recipe, /multiples of (4|8|16|2|1);/)
+  for (const v of variants)
+    t.match(v.recipe, /multiples of (4|8|16|2|1);.* the dense network, so trained, as teacher/)
   t.ok(seen.some((p) => p.variant === variants[0].name && /channel counts run fastest/.test(p.message ?? '')))
   const stages = new Set(seen.map((p) => p.stage))
   for (const stage of ['read', 'saliency', 'measure', 'train', 'evaluate']) t.ok(stages.has(stage), stage)
@@ -81,6 +87,10 @@ t.test('an interrupted run goes on where it was, and leaves what was finished', 
   const result = await fit(options, (p) => p.stage === 'train' && trained.add(p.variant))
   t.same([...trained], ['net-macs30'], 'only what was missing is trained')
   t.equal(result.variants.length, 2)
+  const { variants } = await fit({ ...options, out: `${options.out}-2`, variants: [{ macs: 0.3 }] }, () => {})
+  t.match(variants[0].recipe, /so trained/)
+  const told = ({ recipe, loss }: VariantResult) => ({ recipe, loss })
+  t.same(told(result.variants[1]), told(variants[0]), 'by the teacher that the interrupted run had trained')
 })
 
 t.test('what cannot be done is refused before anything is written', async (t) => {
