@@ -14,6 +14,8 @@ type Attributes = Readonly<Record<string, number | string | readonly number[] | 
 /** The operator set that training graphs are written in. */
 export const TRAINING_OPSET = 18
 const MICROSOFT = { domain: 'com.microsoft' }
+/** From so many places on, sums of products are taken row by row. */
+const LARGE_MAP = 1024
 
 /** Numbers of the element types that graphs in the making cast to, from onnx.proto. */
 const elementTypes: Readonly<Partial<Record<DType, number>>> = {
@@ -121,10 +123,14 @@ export class Builder {
     )
   }
 
-  /** Σ a · b over all but the channels of [batch, channels, …], as products of rows: nothing of their size is written. */
-  dotByChannel(a: string, b: string, [batch, channels, ...places]: readonly number[]): string {
+  /**
+   * Σ a · b over all but the channels of [batch, channels, …]; of large maps as products of rows, where nothing of their size is
+   * written. Of small ones the runtime multiplies rows 3 to 20 times slower than it multiplies and sums.
+   */
+  dotByChannel(a: string, b: string, dims: readonly number[]): string {
+    const [batch, channels, ...places] = dims
     const count = places.reduce((n, d) => n * d, 1)
-    if (count === 1) return this.sum(this.reshape(this.mul(a, b), [batch, channels]), [0])
+    if (count < LARGE_MAP) return this.sumByChannel(this.mul(a, b), dims)
     const rows = (x: string) => this.reshape(x, [batch * channels, 1, count])
     return this.sum(this.reshape(this.matMul(rows(a), rows(b), { transB: true }), [batch, channels]), [0])
   }
