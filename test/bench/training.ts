@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { hugePages } from '@espalier/server/compiler/train/train.js'
 import { FOLDER, peersIn } from './parts/peers.js'
 import { Resumable } from './parts/resumable.js'
 
@@ -57,7 +58,7 @@ async function compared(
   const peer = join('test', 'bench', 'training', 'peer.py')
   const seconds = Number(options.seconds ?? 2)
   const runners = [
-    new Runner('espalier', process.execPath, [own, folder, name, `${batch}`]),
+    new Runner('espalier', process.execPath, [own, folder, name, `${batch}`], hugePages()),
     ...(options.variants ?? variants)
       .split(',')
       // Tokens have no channels.
@@ -104,8 +105,12 @@ class Runner {
     readonly name: string,
     command: string,
     args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
   ) {
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...environment },
+    })
     const lines: Interface = createInterface({ input: this.#child.stdout! })
     this.#lines = lines[Symbol.asyncIterator]()
   }
