@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { type Graph, type Tensor, tensor } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile } from '@espalier/server/compiler/onnx/index.js'
-import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
+import { run } from '@espalier/server/compiler/runtime/index.js'
+import { openStep } from '@espalier/server/compiler/train/blocks.js'
 import { trainingGraph } from '@espalier/server/compiler/train/training-graph.js'
 import { arraysOf, crossEntropy, FOLDER, oneHot, type Peer, peersIn, TARGETS } from './parts/peers.js'
 
@@ -50,7 +51,7 @@ async function compared(
   const feeds: Record<string, Tensor> = { x }
   feeds[TARGETS] = { dtype: 'float32', dims, data: oneHot(peer.kind, labels, dims) }
   for (const name of tg.gradients.keys()) feeds[name] = graph.constant(name)!
-  const session = await openSession(tg.graph)
+  const session = await openStep(tg.graph)
   const results = await run(session, feeds)
   await session.release()
   const loss = results[tg.loss].data[0] as number

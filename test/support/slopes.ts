@@ -1,6 +1,7 @@
 import { captureShapes, sampleInput, xorshift } from '@espalier/server/compiler/analysis/index.js'
 import { elementCount, floats, type Graph, type Tensor } from '@espalier/server/compiler/graph/index.js'
-import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
+import { run } from '@espalier/server/compiler/runtime/index.js'
+import { openStep } from '@espalier/server/compiler/train/blocks.js'
 import type { LossOf } from '@espalier/server/compiler/train/loss.js'
 import { trainingGraph } from '@espalier/server/compiler/train/training-graph.js'
 
@@ -40,7 +41,7 @@ export async function slopes(graph: Graph, { seed = 3, step = 2e-3 } = {}): Prom
   )
   const weights = [...tg.gradients.keys()].map((name) => ({ name, ...graph.constant(name)! }))
   const directions = weights.map(({ dims }) => Float32Array.from({ length: elementCount(dims) }, next))
-  const session = await openSession(tg.graph)
+  const session = await openStep(tg.graph)
   try {
     const at = (by: number) => {
       for (const [k, { name, dims, data }] of weights.entries())

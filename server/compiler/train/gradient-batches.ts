@@ -1,7 +1,8 @@
 import { EspalierError } from '@espalier/shared'
 import type * as ort from 'onnxruntime-node'
 import { elementCount, type Graph } from '../graph/index.js'
-import { openSession, toRuntime } from '../runtime/index.js'
+import { toRuntime } from '../runtime/index.js'
+import { openStep } from './blocks.js'
 import { Feeder } from './feeder.js'
 import { goalOf } from './goal.js'
 import type { Samples } from './options.js'
@@ -30,7 +31,7 @@ export async function* gradientBatches(
     [...feeder.fed].map(([name, fed]) => [name, toRuntime(fed)]),
   )
   for (const name of tg.gradients.keys()) feeds[name] = toRuntime(graph.constant(name)!)
-  const session = await openSession(tg.graph)
+  const session = await openStep(tg.graph)
   try {
     const batches = Math.max(1, Math.floor(Math.min(samples, data.count) / batch))
     for (let b = 0; b < batches; b++) {

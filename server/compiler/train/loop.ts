@@ -1,8 +1,9 @@
 import { EspalierError } from '@espalier/shared'
 import { staysOnDisk } from '../data/index.js'
 import { elementCount, type Graph, type Tensor } from '../graph/index.js'
-import { openSession, toRuntime } from '../runtime/index.js'
+import { toRuntime } from '../runtime/index.js'
 import { batchesAhead, batchesNow } from './ahead.js'
+import { openStep } from './blocks.js'
 import { diverged } from './diverged.js'
 import { frozenWeights } from './frozen.js'
 import { goalOf } from './goal.js'
@@ -113,7 +114,7 @@ async function trained(
   const average = options.average ? new MovingAverage(values, options.average) : undefined
   const stopping = options.stopping && new Stopping(graph, weights, options.stopping, resume?.stopping)
   const known = new Set(tg.graph.inputs.map((i) => i.name))
-  const session = await openSession(tg.graph)
+  const session = await openStep(tg.graph)
   const losses = [...(resume?.losses ?? [])]
   const rights = [...(resume?.rights ?? [])]
   if (resume) {

@@ -7,16 +7,18 @@ import { type Sizes, sizesOf } from './shapes.js'
  * The network in operators that have gradients: compound ones are written out (`ops/lowering`), and convolutions that
  * the runtime is slow at while it trains become matrix products. Names of weights and of what nodes gave stay.
  */
-export async function lowered(graph: Graph, sizes?: Sizes): Promise<Graph> {
+export async function lowered(
+  graph: Graph,
+  { sizes, block = 1 }: { sizes?: Sizes; block?: number } = {},
+): Promise<Graph> {
   const known = sizes ?? (await sizesOf(graph))
-  const next = lower(graph, known, 'lowered/')
+  const next = lower(graph, known, new Builder('lowered/', block))
   if (next === graph) return graph
   // What was written out may hold compound operators again, one level deeper.
-  return lower(next, await sizesOf(next), 'lowered.again/')
+  return lower(next, await sizesOf(next), new Builder('lowered.again/', block))
 }
 
-function lower(graph: Graph, sizes: Sizes, prefix: string): Graph {
-  const g = new Builder(prefix)
+function lower(graph: Graph, sizes: Sizes, g: Builder): Graph {
   const nodes = graph.nodes.flatMap((n) => {
     const before = g.nodes.length
     const place = {

@@ -85,6 +85,15 @@ export async function inferredFor(
   return found
 }
 
+/** Shapes of everything whose shape is given or inferred. All input dimensions must be numbers. */
+export async function shapesOf(graph: Graph): Promise<ReadonlyMap<string, readonly number[]>> {
+  const dims = new Map<string, readonly number[]>()
+  for (const { name, dims: shape } of graph.inputs) dims.set(name, (shape ?? []) as number[])
+  for (const [name, t] of graph.initializers) dims.set(name, t.dims)
+  for (const [name, { shape }] of await inferredFor(graph)) dims.set(name, shape)
+  return dims
+}
+
 const namesIn = (graph: Graph) => new Set(graph.nodes.flatMap((n) => n.outputs.filter((o) => o !== '')))
 
 function exposing(graph: Graph, names: readonly string[]): Graph {

@@ -2,7 +2,8 @@ import { EspalierError } from '@espalier/shared'
 import { formatBytes } from '@espalier/shared/bytes.js'
 import { allocationsOf, arenaBytes } from '../analysis/index.js'
 import { elementBytes, elementCount, type Graph } from '../graph/index.js'
-import { inferredFor, type Sizes } from './shapes.js'
+import { inBlocks } from './blocks.js'
+import { type Sizes, shapesOf } from './shapes.js'
 
 export interface MemoryOptions {
   /** Bytes that a step may take, what it is fed among them; values are computed again where that is needed for it. */
@@ -58,12 +59,10 @@ export async function withinMemory(
  * Bytes that the runtime's allocator comes to in one step of a training graph, and those of what it is fed. Shapes that the
  * runtime does not infer count for nothing.
  */
-export async function stepBytes(graph: Graph): Promise<number> {
-  const dims = new Map<string, readonly number[]>()
-  for (const { name, dims: shape } of graph.inputs) dims.set(name, (shape ?? []) as number[])
-  for (const [name, t] of graph.initializers) dims.set(name, t.dims)
-  for (const [name, { shape }] of await inferredFor(graph)) dims.set(name, shape)
-  // Convolutions whose weights are fed are not laid out in blocks.
+export async function stepBytes(plain: Graph): Promise<number> {
+  const graph = await inBlocks(plain)
+  const dims = await shapesOf(graph)
+  // What lies in blocks has a shape of its own there.
   const placements = graph.nodes.map(() => ({ reads: 'plain', writes: 'plain' }) as const)
   const fed = graph.inputs.map((i) => elementCount(dims.get(i.name) ?? []) * elementBytes(i.dtype))
   return arenaBytes(allocationsOf(graph, dims, placements, { batch: 1 })) + fed.reduce((a, b) => a + b, 0)

@@ -1,6 +1,7 @@
 import { type Graph, type Node, nodesNeeded, reads, type Tensor, type Value } from '../graph/index.js'
 import { Builder } from '../ops/index.js'
 import { type NormLayer, withBatchStatistics } from './batch-norm.js'
+import { blockSize } from './blocks.js'
 import { differentiate } from './differentiate.js'
 import { type Noise, withDropout } from './dropout.js'
 import type { LossOf, Output } from './loss.js'
@@ -65,7 +66,8 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     },
   })
   const logits = [...outputs.values()].map((o) => o.logits)
-  const lowered = await loweredOf(noisy, plain)
+  const block = await blockSize()
+  const lowered = await loweredOf(noisy, { sizes: plain, block })
   const whole = onlyNeeded(
     lowered.with({
       nodes: [...lowered.nodes, ...lossGraph.nodes],
@@ -78,7 +80,7 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     options.batchNorm === 'batch' ? withBatchStatistics(whole) : { graph: whole, normsOf: () => [] }
   const sizes = await sizesOf(forward)
   const norms = normsOf(sizes)
-  const g = new Builder('training/')
+  const g = new Builder('training/', block)
   const weights = new Map([...trainableWeights(prepared)].filter(([name]) => !frozen(name)))
   const seed = new Map([[loss, g.scalar(1)]])
   const backward = differentiate(forward, sizes, seed, [...weights.keys(), ...watch], g)

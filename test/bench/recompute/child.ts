@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs'
 import { random } from '@espalier/server/compiler/data/index.js'
 import { elementCount } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile } from '@espalier/server/compiler/onnx/index.js'
-import { openSession, toRuntime } from '@espalier/server/compiler/runtime/index.js'
+import { toRuntime } from '@espalier/server/compiler/runtime/index.js'
+import { openStep } from '@espalier/server/compiler/train/blocks.js'
 
 /** Bytes that this process takes more for three steps of a training graph, inputs included, and the fastest step's time. */
 const peak = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024
 
 const graph = await readModelFile(process.argv[2])
-const session = await openSession(process.argv[2])
+const session = await openStep(graph)
 const before = peak()
 const draw = random(1)
 const feeds = Object.fromEntries(

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { random } from '@espalier/server/compiler/data/index.js'
 import { elementCount } from '@espalier/server/compiler/graph/index.js'
 import { readModelFile } from '@espalier/server/compiler/onnx/index.js'
-import { openSession } from '@espalier/server/compiler/runtime/index.js'
+import { openStep } from '@espalier/server/compiler/train/blocks.js'
 import { adam } from '@espalier/server/compiler/train/optimizer.js'
 import { trainingGraph } from '@espalier/server/compiler/train/training-graph.js'
 import { Weights } from '@espalier/server/compiler/train/weights.js'
@@ -45,7 +45,7 @@ const labels = Int32Array.from({ length: elementCount(dims) / peer.classes }, ()
   Math.floor(next() * peer.classes),
 )
 feeds[TARGETS] = new ort.Tensor('float32', oneHot(peer.kind, labels, dims), [...dims])
-const session = await openSession(tg.graph)
+const session = await openStep(tg.graph)
 let step = 0
 
 async function once(): Promise<void> {

@@ -1,6 +1,7 @@
 import { random } from '@espalier/server/compiler/data/index.js'
 import { elementCount, floats, type Graph, node } from '@espalier/server/compiler/graph/index.js'
-import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
+import { run } from '@espalier/server/compiler/runtime/index.js'
+import { openStep } from '@espalier/server/compiler/train/blocks.js'
 import { freshWeights, type Samples, withConstants } from '@espalier/server/compiler/train/index.js'
 import { trainHere } from '@espalier/server/compiler/train/loop.js'
 import { matching } from '@espalier/server/compiler/train/loss.js'
@@ -27,7 +28,7 @@ async function step(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>
       return [name, { dtype, dims: dims as number[], data }]
     }),
   )
-  const session = await openSession(tg.graph)
+  const session = await openStep(tg.graph)
   const results = await run(session, feeds)
   await session.release()
   const gradients = [...tg.gradients].map(

@@ -37,12 +37,19 @@ export class Builder {
   #count = 0
   #isSteep = false
 
-  constructor(readonly prefix: string) {}
+  /** @param block channels that the runtime computes convolutions in; 1 where it has no such blocks */
+  constructor(
+    readonly prefix: string,
+    readonly block = 1,
+  ) {}
 
   /** From here on a gradient may be infinite, as the slope of √x at 0 is: no mask may multiply it, for ∞ · 0 is no number. */
   steep(): void {
     this.#isSteep = true
   }
+
+  /** Whether a depthwise convolution of so many channels is computed in blocks; they are read four at a time. */
+  blocks = (channels: number) => this.block > 1 && channels % 4 === 0 && 2 * channels >= this.block
 
   fresh(hint: string): string {
     return `${this.prefix}${hint}_${this.#count++}`

@@ -9,6 +9,7 @@ import {
 } from '@espalier/server/compiler/graph/index.js'
 import { Builder } from '@espalier/server/compiler/ops/index.js'
 import { openSession, run } from '@espalier/server/compiler/runtime/index.js'
+import { blockSize, openStep } from '@espalier/server/compiler/train/blocks.js'
 import { differentiate } from '@espalier/server/compiler/train/differentiate.js'
 import { lowered } from '@espalier/server/compiler/train/lower.js'
 import { sizesOf } from '@espalier/server/compiler/train/shapes.js'
@@ -35,6 +36,8 @@ export interface Case {
   readonly linear?: boolean
   /** Rewrites the graph as training does before it is differentiated. */
   readonly lowered?: boolean
+  /** Computed in the runtime's blocks, as training does; plainly where it has none. */
+  readonly blocks?: boolean
   /** 18 by default. */
   readonly opset?: number
 }
@@ -86,9 +89,10 @@ export async function check(t: Test, c: Case): Promise<void> {
   if (c.lowered) t.not(forward, plain, 'it was rewritten')
   const sizes = await sizesOf(forward)
   const dims = sizes.dims.get('y')!
-  const g = new Builder('gradient/')
+  const g = new Builder('gradient/', c.blocks ? await blockSize() : 1)
   const backward = differentiate(forward, sizes, new Map([['y', 'dy']]), names, g)
-  const session = await openSession(
+  const open = c.blocks ? openStep : openSession
+  const session = await open(
     forward.with({
       nodes: [...backward.forward, ...g.nodes],
       initializers: new Map([...forward.initializers, ...g.constants]),

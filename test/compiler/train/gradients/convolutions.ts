@@ -15,6 +15,11 @@ const conv = (
   lowered,
 })
 
+const blocked = (what: string, x: Dims, w: Dims, attributes: Parameters<typeof node>[3] = {}): Case => ({
+  ...conv(`${what}, in blocks`, x, w, attributes),
+  blocks: true,
+})
+
 const transposed = (what: string, x: Dims, w: Dims, attributes: Parameters<typeof node>[3] = {}): Case => ({
   what: `ConvTranspose ${what}`,
   nodes: [y('ConvTranspose', ['x', 'w', 'b'], attributes)],
@@ -70,6 +75,21 @@ export const convolutions: readonly Case[] = [
     ),
   ]),
 
+  blocked('3×3', [2, 16, 5, 6], [32, 16, 3, 3], { pads: [1, 1, 1, 1] }),
+  blocked('3×3 of counts between', [2, 24, 7, 6], [12, 24, 3, 3], { pads: [1, 0, 2, 1], strides: [2, 1] }),
+  blocked('2×3 of few inputs', [2, 3, 6, 7], [16, 3, 2, 3], { pads: [0, 1, 1, 1], dilations: [2, 1] }),
+  blocked('depthwise', [2, 16, 5, 6], [16, 1, 3, 3], { group: 16, pads: [1, 1, 1, 1] }),
+  blocked('depthwise of stride 2', [3, 12, 8, 7], [12, 1, 3, 5], {
+    group: 12,
+    pads: [1, 2, 0, 2],
+    strides: [2, 2],
+  }),
+  blocked('depthwise dilated', [2, 20, 7, 7], [20, 1, 3, 3], {
+    group: 20,
+    pads: [2, 2, 2, 2],
+    dilations: [2, 2],
+  }),
+  blocked('depthwise of odd counts', [3, 5, 6, 5], [5, 1, 3, 3], { group: 5, pads: [1, 1, 1, 1] }),
   conv('5×5 of few channels, strided and dilated', [2, 2, 13, 12], [3, 2, 5, 5], {
     pads: [1, 2, 2, 0],
     strides: [2, 1],
