@@ -35,6 +35,12 @@ export const pooling: readonly Case[] = [
     inputs: { x: [2, 3, 6, 7] },
   },
   {
+    what: 'MaxPool with windows side by side',
+    distinct: true,
+    nodes: [y('MaxPool', ['x'], { kernel_shape: [3, 2], strides: [3, 2] })],
+    inputs: { x: [2, 3, 6, 8] },
+  },
+  {
     what: 'MaxPool with windows that overlap',
     distinct: true,
     nodes: [y('MaxPool', ['x'], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] })],
