@@ -30,7 +30,7 @@ t.test('an agent fetches, measures, chooses and reports the most accurate varian
     0,
     'one download',
   )
-  t.equal(service.reports.length, 1)
+  t.equal(service.stored.length, 1)
   t.match(service.reports[0], { device: 'dev-1', variant: good.variant.digest, top1: 0.95, runs: 130 })
   t.ok(service.reports[0].p95Ms !== null)
   t.equal(await agent.end(), 0, 'exits 0 on SIGTERM')
@@ -56,7 +56,7 @@ t.test('other limits bring another choice, by what was measured before', async (
     (r) => r.active?.variant === small.variant.digest && r.state === 'active',
   )
   t.equal(changed.previous?.variant, large.variant.digest)
-  t.equal(service.reports.filter((r) => r.variant === large.variant.digest).length, 1, 'not measured again')
+  t.equal(service.stored.filter((r) => r.variant === large.variant.digest).length, 1, 'not measured again')
   const { incumbent } = service.reports.find((r) => r.variant === small.variant.digest)!
   t.match(incumbent, { variant: large.variant.digest, interleaved: true })
   t.ok(incumbent!.p50Ms > 0)

@@ -34,6 +34,7 @@ export class TestService {
   readonly keys = generateKeyPairSync('ed25519')
   /** How often each block of each artifact went out, as `digest/index`. */
   readonly served = new Map<string, number>()
+  /** As they came; one may come more than once. */
   readonly reports: Report[] = []
   readonly reported: Reported[] = []
   readonly models = new Map<string, Buffer>()
@@ -167,6 +168,11 @@ export class TestService {
 
   async send(to: string, payload: Buffer, retain = false): Promise<void> {
     await this.#publish(to, payload, retain)
+  }
+
+  /** What a service would have stored: each report once. */
+  get stored(): readonly Report[] {
+    return [...new Map(this.reports.map((report) => [report.id, report])).values()]
   }
 
   /** The newest `reported`. */
