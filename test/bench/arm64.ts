@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { orinNano, pi4, pi5, tree } from '../agent/support/tree.js'
 
 export const about =
-  "a device's whole way and the agent's tests by the arm64 Node.js --node, under qemu-user (see CONTRIBUTING.md), on --board (pi4); what test/bench/results/arm64.json has is not run again, except for those with --tests in their name, or the way for --tests way; --minutes (none)"
+  "a device's whole way and the agent's tests by the arm64 Node.js --node, under qemu-user (see CONTRIBUTING.md), on --board (pi4); what test/bench/results/arm64.json has is not run again, except for those whose name begins with --tests, or the way for --tests way; --minutes (none)"
 
 const boards: Readonly<Record<string, Readonly<Record<string, string>>>> = { pi4, pi5, orinNano }
 const compiled = '.build/test'
@@ -59,30 +59,37 @@ export default async function arm64(options: Readonly<Record<string, string>>): 
     ESPALIER_TEST_PATIENCE: PATIENCE,
     TAP_TIMEOUT: '0',
   }
-  const all: Record<string, Board> = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : {}
-  const keep = (more: Partial<Board>) => {
-    all[board] = { ...all[board], ...more }
-    writeFileSync(results, `${JSON.stringify(all, null, 2)}\n`)
-  }
   mkdirSync(printed, { recursive: true })
   const run = promisify(execFile)
-  keep({ node: (await run(node, ['-p', 'process.arch + " " + process.version'], { env })).stdout.trim() })
-  if (!all[board].way || tests === 'way')
-    keep({
+  keep(board, {
+    node: (await run(node, ['-p', 'process.arch + " " + process.version'], { env })).stdout.trim(),
+  })
+  if (!kept(board).way || tests === 'way')
+    keep(board, {
       way: JSON.parse((await run(process.execPath, [join(compiled, 'bench/arm64/path.js')], { env })).stdout),
     })
   for (const file of readdirSync(join(compiled, 'agent'), { recursive: true, encoding: 'utf8' }).sort()) {
-    const isAsked = tests !== '' && file.includes(tests)
-    if (!file.endsWith('.test.js') || !(isAsked || (tests === '' && !all[board].tests?.[file]))) continue
+    const isDue = tests === '' ? !kept(board).tests?.[file] : file.startsWith(tests)
+    if (!file.endsWith('.test.js') || !isDue) continue
     if (performance.now() > until) break
     const { outcome, said } = await outcomeOf(node, join(compiled, 'agent', file), env)
     writeFileSync(join(printed, `${board}-${file.replaceAll('/', '-')}.tap`), said)
     console.error(file, JSON.stringify(outcome))
-    keep({ tests: { ...all[board].tests, [file]: outcome } })
+    keep(board, { tests: { ...kept(board).tests, [file]: outcome } })
   }
-  const { node: version, way, tests: outcomes = {} } = all[board]
+  const { tests: outcomes = {}, ...found } = kept(board)
   const sum = (of: 'pass' | 'fail') => Object.values(outcomes).reduce((total, one) => total + one[of], 0)
-  return { node: version, board, way, pass: sum('pass'), fail: sum('fail'), tests: outcomes }
+  return { board, ...found, pass: sum('pass'), fail: sum('fail'), tests: outcomes }
+}
+
+/** What is known of all boards; read anew each time, since several boards may be tried at once. */
+const all = (): Record<string, Partial<Board>> =>
+  existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : {}
+
+const kept = (board: string): Partial<Board> => all()[board] ?? {}
+
+function keep(board: string, more: Partial<Board>): void {
+  writeFileSync(results, `${JSON.stringify({ ...all(), [board]: { ...kept(board), ...more } }, null, 2)}\n`)
 }
 
 async function outcomeOf(node: string, file: string, env: NodeJS.ProcessEnv) {
