@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { Credential } from '@espalier/agent/credential.js'
+import { patience } from '../../support/patience.js'
 
 const program = resolve('agent/dist/main.js')
 /** The Node.js of the agents: a board's, emulated, where ESPALIER_TEST_AGENT_NODE names it. */
@@ -16,7 +17,7 @@ export const soon = {
   retryMs: [200, 1000],
   blockPatienceMs: 150,
   reportPatienceMs: 300,
-  keepaliveSeconds: 2,
+  keepaliveSeconds: 2 * patience,
 }
 
 /** The agent as a process of its own, with a state directory that outlives it. */
