@@ -95,11 +95,12 @@ export class Keeper {
 
   /** One round; null to go on at once, or how long to rest at most. */
   async #roundOrPause(): Promise<number | null> {
-    const { status, artifacts, retryMs = defaultRetryMs } = this.#options
+    const { status, artifacts, clock, retryMs = defaultRetryMs } = this.#options
     try {
       if (!this.#isHealed) await this.#heal()
+      const began = clock.now()
       const isDone = await this.#round()
-      return isDone ? this.#resting.nextMs() : null
+      return isDone ? this.#resting.nextMs(began) : null
     } catch (e) {
       status.fail('choice', diskError(e, artifacts.root))
       return retryMs[0]

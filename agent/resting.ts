@@ -33,10 +33,11 @@ export class Resting {
     return [...this.#known].filter(([, { at }]) => at > now).map(([digest]) => digest)
   }
 
-  /** How long until the next may be tried, ms; infinity if none rests. */
-  nextMs(): number {
+  /** How long until the next of those that rested at `since` may be tried, ms; 0 if one may by now, infinity if none did. */
+  nextMs(since: number): number {
     const now = this.now()
-    return Math.min(...[...this.#known.values()].map(({ at }) => at - now).filter((ms) => ms > 0))
+    const ends = [...this.#known.values()].map(({ at }) => at)
+    return Math.min(...ends.filter((at) => at > since).map((at) => Math.max(0, at - now)))
   }
 
   keepOnly(digests: ReadonlySet<string>): void {
