@@ -13,6 +13,7 @@ import { removeCheckpoint, train } from '../compiler/train/index.js'
 import { count, type Define, interruption, outputOf, positive, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show } from './output.js'
+import { requirePlaces } from './places.js'
 import { addTrainingOptions, type TrainingOptions, trainingOf } from './training-options.js'
 import { TrainingView } from './training-view.js'
 
@@ -72,6 +73,7 @@ function classesOf({ outputs }: Graph): number | undefined {
 }
 
 async function finetune(model: string, options: Options): Promise<void> {
+  requirePlaces(model, { model: options.output })
   const out = outputOf(options)
   const signal = interruption()
   const progress = out.progress()

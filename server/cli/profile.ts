@@ -5,6 +5,7 @@ import { measuringChild } from '../compiler/runtime/index.js'
 import { count, type Define, interruption, outputOf } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
 import { facts, show } from './output.js'
+import { requirePlaces } from './places.js'
 
 interface Options extends Pick<DataOptions, 'shape'> {
   readonly output: string
@@ -38,6 +39,7 @@ counts that are no faster than the next larger one are left out.
 }
 
 async function run(model: string | undefined, options: Options): Promise<void> {
+  requirePlaces(model, { table: options.output })
   const out = outputOf(options)
   const progress = out.progress()
   const on = (stage: string, done?: number, total?: number) => progress.update(stage, done, total)

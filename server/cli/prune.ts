@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { basename, resolve } from 'node:path'
+import { basename } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 import { Option } from 'commander'
 import type { Footprint } from '../compiler/analysis/index.js'
@@ -14,6 +14,7 @@ import { count, type Define, outputOf, positive, share, size } from './command.j
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { frontierTable } from './frontier.js'
 import { boundNames, show, table } from './output.js'
+import { requirePlaces } from './places.js'
 
 type Passed = Pick<
   PruneOptions,
@@ -94,7 +95,11 @@ const stages: Readonly<Record<string, string>> = {
 }
 
 async function run(model: string, options: Options): Promise<void> {
-  requireDistinct(options)
+  const { output, plan, svg, frontier } = options
+  requirePlaces(model, {
+    ...{ model: output, plan, drawing: svg },
+    frontier: typeof frontier === 'string' ? frontier : undefined,
+  })
   const out = outputOf(options)
   const progress = out.progress()
   const original = await readModelFile(model)
@@ -140,24 +145,6 @@ async function run(model: string, options: Options): Promise<void> {
     seconds: result.seconds,
   }
   out.result(report, () => describe(report, options.output))
-}
-
-/** @throws OPTION_INVALID where two of the files to write are one */
-function requireDistinct({ output, plan, svg, frontier }: Options): void {
-  const named = [
-    ['model', output],
-    ['plan', plan],
-    ['drawing', svg],
-    ['frontier', typeof frontier === 'string' ? frontier : undefined],
-  ].flatMap(([what, path]) => (path ? [{ what, path }] : []))
-  for (const [i, { what, path }] of named.entries()) {
-    const twin = named.slice(0, i).find((other) => resolve(other.path) === resolve(path))
-    if (!twin) continue
-    throw new EspalierError(
-      'OPTION_INVALID',
-      `${twin.what} and ${what} cannot both be '${path}'; name two files`,
-    )
-  }
 }
 
 const sized = (f: Footprint, fileBytes: number, units: number) => ({ ...f, fileBytes, units })

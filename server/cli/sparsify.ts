@@ -14,6 +14,7 @@ import { type Pattern, removeCheckpoint, type Scope } from '../compiler/train/in
 import { count, type Define, interruption, oneOf, outputOf, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { facts, show, table } from './output.js'
+import { requirePlaces } from './places.js'
 import { addTrainingOptions, type TrainingOptions, trainingOf } from './training-options.js'
 import { TrainingView } from './training-view.js'
 
@@ -74,6 +75,7 @@ OUTPUT.checkpoint.
 }
 
 async function run(model: string, options: Options): Promise<void> {
+  requirePlaces(model, { model: options.output })
   const out = outputOf(options)
   const signal = interruption()
   const progress = out.progress()

@@ -6,6 +6,7 @@ import type { Scope } from '../compiler/train/index.js'
 import { count, type Define, interruption, oneOf, outputOf, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { show, table } from './output.js'
+import { requirePlaces } from './places.js'
 import { addTrainingOptions, type TrainingOptions, trainingOf } from './training-options.js'
 import { TrainingView } from './training-view.js'
 
@@ -66,6 +67,7 @@ There are two trainings a round. Ctrl-C stops; the same call goes on where it wa
 }
 
 async function run(model: string, options: Options): Promise<void> {
+  requirePlaces(model, { model: options.output, plot: options.svg })
   const out = outputOf(options)
   const signal = interruption()
   const progress = out.progress()

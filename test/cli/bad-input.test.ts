@@ -169,11 +169,42 @@ t.test('data that judge must not be data that taught', async (t) => {
 
 t.test('prune writes model and plan, or neither', async (t) => {
   const plan = (file: string) => [...readers.prune('good.onnx'), '--plan', file]
-  await refuses(t, plan('absent/plan.json'), 'WRITE_FAILED', /absent\/plan\.json.*ENOENT/)
-  await refuses(t, plan('.'), 'WRITE_FAILED', /'\.'.*EISDIR/)
+  await refuses(t, plan('absent/plan.json'), 'WRITE_FAILED', /absent\/plan\.json.*is not there/)
+  await refuses(t, plan('.'), 'WRITE_FAILED', /'\.'.*it is a folder/)
   await refuses(t, plan('./out.onnx'), 'OPTION_INVALID', /two files/)
   await refuses(t, ['prune', 'good.onnx', '-o', 'zip.onnx/x', '--keep', '0.5'], 'WRITE_FAILED', /ENOTDIR/)
 })
+
+t.test(
+  'where nothing can be written is said before the work, and no model is written onto itself',
+  async (t) => {
+    const { prune, finetune } = readers
+    const others = [
+      ['sparsify', 'good.onnx', '-o', 'out.onnx', '--sparsity', '0.5'],
+      ['profile', 'good.onnx', '-o', 'out.onnx'],
+      [
+        'ticket',
+        'good.onnx',
+        '--data',
+        data,
+        '--eval',
+        data,
+        '--sparsity',
+        '0.5',
+        '--rounds',
+        '1',
+        '-o',
+        'out.onnx',
+      ],
+    ]
+    for (const args of [prune('good.onnx'), finetune('good.onnx'), ...others]) {
+      const to = (place: string) => args.map((word) => (word === 'out.onnx' ? place : word))
+      await refuses(t, to('./good.onnx'), 'OPTION_INVALID', /'\.\/good\.onnx' is the model that is read/)
+      await refuses(t, to('absent/out.onnx'), 'WRITE_FAILED', /absent' is not there/)
+    }
+    await refuses(t, [...prune('good.onnx'), '--svg', '/dev/null'], 'WRITE_FAILED', /no regular file/)
+  },
+)
 
 t.test('a budget that is no size, and one that no pruning meets, are told apart', async (t) => {
   const fit = (memory: string) => [
