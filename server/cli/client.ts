@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { type ErrorCode, EspalierError, errorCodes } from '@espalier/shared'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Dispatcher } from 'undici'
 import type { Page } from '../store/index.js'
 import { readSmall } from './small-file.js'
@@ -15,13 +15,11 @@ export interface ServerOptions {
 /** Adds the options that say which service a command talks to. */
 export const serverOptions = (command: Command): Command =>
   command
-    .option('--server <url>', 'the service', process.env.ESPALIER_SERVER ?? 'http://127.0.0.1:8080')
-    .option(
-      '--ca <file>',
-      "PEM of the service's authority, for https (or ESPALIER_CA)",
-      process.env.ESPALIER_CA,
+    .addOption(
+      new Option('--server <url>', 'the service').env('ESPALIER_SERVER').default('http://127.0.0.1:8080'),
     )
-    .option('--token <text>', 'needed from another machine (or ESPALIER_TOKEN)', process.env.ESPALIER_TOKEN)
+    .addOption(new Option('--ca <file>', "PEM of the service's authority, for https").env('ESPALIER_CA'))
+    .addOption(new Option('--token <text>', 'needed from another machine').env('ESPALIER_TOKEN'))
 
 /** A running service's API. A problem that it answers is thrown as an error with the problem's code. */
 export class Client {

@@ -15,7 +15,7 @@ export const deviceLogs: Define = (devices) => {
       .command('logs <device>')
       .description("ask for the newest lines of a device's log, and show them")
       .option('--wait <seconds>', 'how long to wait for them', positive, 30)
-      .option('--last', 'show what it sent last, and ask for nothing', false),
+      .option('--last', 'show what it sent last, and ask for nothing'),
   ).action(async (id: string, options: Options) => {
     const client = new Client(options)
     const path = `/v1/devices/${encodeURIComponent(id)}`

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { EspalierError } from '@espalier/shared'
 import type { Root } from '@espalier/shared/messages/index.js'
 import { keyId, publicKeyFrom, publicKeyText } from '@espalier/shared/signing.js'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import {
   backupOf,
   chainIn,
@@ -47,11 +47,10 @@ export const command: Define = (keys) => {
     'give the service another signing key, which devices learn from the root key; it must not run',
   )
     .option('--root', 'another root key instead')
-    .option(
-      '--overlap <duration>',
-      'how long the old signing key still holds; 0 where it was stolen',
-      duration,
-      duration('30d'),
+    .addOption(
+      new Option('--overlap <duration>', 'how long the old signing key still holds; 0 where it was stolen')
+        .argParser(duration)
+        .default(duration('30d'), '30d'),
     )
   rootKeyOptions(rotating).action(
     (options: Options & { root?: boolean; overlap: number; rootKey?: string }) => {

@@ -1,3 +1,4 @@
+import { Option } from 'commander'
 import type { CreatedToken, EnrolmentToken } from '../http/schemas/index.js'
 import { Client, type ServerOptions, serverOptions } from './client.js'
 import { count, type Define, outputOf } from './command.js'
@@ -20,11 +21,10 @@ export const command: Define = (tokens) => {
       .option('--group <group>', 'a group that whoever enrols by it joins')
       .option('--device <id>', 'the one device that may enrol: new, or one whose hardware is replaced')
       .option('--uses <n>', 'how many devices may enrol by it', count, 1)
-      .option(
-        '--life <duration>',
-        'how long it lasts, for example 30m, 12h or 7d',
-        duration,
-        duration('24h'),
+      .addOption(
+        new Option('--life <duration>', 'how long it lasts, for example 30m, 12h or 7d')
+          .argParser(duration)
+          .default(duration('24h'), '24h'),
       ),
   ).action(async ({ group, device, uses, life: lifeMs, ...options }: Create) => {
     const body = { group, device, uses, lifeMs }

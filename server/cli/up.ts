@@ -1,11 +1,13 @@
 import { join } from 'node:path'
+import { parseBytes } from '@espalier/shared'
 import pino from 'pino'
 import { readConfig, settings } from '../config.js'
 import { type Define, interruption, outputOf } from './command.js'
 
 export const command: Define = (up) => {
-  for (const { flag, env, default: value, help } of Object.values(settings)) {
-    const otherwise = value === '' || value === false ? '' : `, default ${value}`
+  for (const { flag, env, default: value, read, help } of Object.values(settings)) {
+    const typed = read === parseBytes ? inUnits(Number(value)) : value
+    const otherwise = value === '' || value === false ? '' : `, default ${typed}`
     up.option(flag, `${help} (${env}${otherwise})`)
   }
   up.addHelpText(
@@ -44,3 +46,7 @@ export const command: Define = (up) => {
     await service.close()
   })
 }
+
+/** A size as one would type it. */
+const inUnits = (bytes: number): string =>
+  bytes % 2 ** 30 === 0 ? `${bytes / 2 ** 30}GiB` : `${bytes / 2 ** 20}MiB`
