@@ -15,7 +15,7 @@ import type {
 } from '../http/schemas/index.js'
 import type { Database, Page } from '../store/index.js'
 import { newPassword, passwordOf } from './credentials.js'
-import type { Devices } from './devices.js'
+import { type Devices, requireIdOfDevice } from './devices.js'
 import { Enrolment } from './enrolment.js'
 import type { Groups } from './groups.js'
 import { EnrolmentTokens } from './tokens.js'
@@ -65,7 +65,6 @@ export class Admission implements AdmissionPart {
 
   create({ id, groups: joined = [] }: NewDevice): Credential {
     const { db, devices, groups, onAdmitted } = this.#o
-    requireIdOfDevice(id)
     const password = newPassword()
     db.transaction(() => {
       devices.add(id, password)
@@ -160,13 +159,4 @@ export class Admission implements AdmissionPart {
     const { broker, rootKey, ca } = this.#o
     return { broker: broker.url, servicePublicKey: rootKey, ...(ca && { ca }) }
   }
-}
-
-/** @throws REQUEST_INVALID for an id that a claim might have */
-function requireIdOfDevice(id: string): void {
-  if (id.startsWith('claim-'))
-    throw new EspalierError(
-      'REQUEST_INVALID',
-      `'${id}' can be no device's id: 'claim-' is for those that enrol`,
-    )
 }

@@ -30,8 +30,9 @@ export class Devices {
     private readonly now: () => number,
   ) {}
 
-  /** @throws DEVICE_EXISTS */
+  /** @throws DEVICE_EXISTS; REQUEST_INVALID for an id that a claim might have */
   add(id: string, password: string, enrolled?: Enrolled): void {
+    requireIdOfDevice(id)
     const { changes } = this.db
       .prepare(
         `INSERT INTO devices (id, passwordHash, publicKey, token, createdAt) VALUES (?, ?, ?, ?, ?)
@@ -183,4 +184,13 @@ export class Devices {
   #changed(sql: string, values: Record<string, string | number | null>): boolean {
     return this.db.prepare(sql).run({ ...values, now: this.now() }).changes > 0
   }
+}
+
+/** @throws REQUEST_INVALID for an id that a claim might have */
+export function requireIdOfDevice(id: string): void {
+  if (id.startsWith('claim-'))
+    throw new EspalierError(
+      'REQUEST_INVALID',
+      `'${id}' can be no device's id: 'claim-' is for those that enrol`,
+    )
 }

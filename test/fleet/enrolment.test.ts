@@ -89,6 +89,7 @@ t.test('who is not let in learns why, and nothing is left of it', async (t) => {
   await refused(open, { token: randomBytes(32).toString('base64url') }, 'SIGNATURE_INVALID')
   it.fleet.admission.create({ id: 'taken' })
   await refused(open, { id: 'taken' }, 'DEVICE_EXISTS')
+  await refused(open, { id: newClaim() }, 'REQUEST_INVALID')
   t.equal(it.fleet.devices({}).items.length, 1)
   t.equal(it.fleet.admission.tokens({}).items[0].used, 0, 'no use is counted')
 
