@@ -7,6 +7,8 @@ import { type Database, storeError } from '../store/index.js'
 const batchMs = 10
 const forgottenAtOnce = 5000
 const batchRows = 500
+/** Of one device; so much that one that reports every few minutes keeps its year. */
+const keptOfDevice = 50_000
 const dayMs = 24 * 3600 * 1000
 const year2020 = Date.UTC(2020)
 
@@ -18,17 +20,21 @@ interface Waiting {
 
 /**
  * Stores reports in batches, one transaction for what comes within 10 ms or up to 500. The same report of the
- * same device is stored once, however often it comes.
+ * same device is stored once, however often it comes. A device's oldest give way beyond a bound, so that one that reports
+ * without end fills no disk.
  */
 export class ReportStore {
   #waiting: Waiting[] = []
   #rows = 0
   #timer: NodeJS.Timeout | undefined
+  /** How many of each device were stored since somebody looked whether they are too many. */
+  readonly #unlooked = new Map<string, number>()
 
   constructor(
     private readonly db: Database,
     private readonly events: Events,
     private readonly now: () => number = Date.now,
+    private readonly most = keptOfDevice,
   ) {}
 
   /** Resolves when the reports are committed. @throws DISK_FULL and what SQLite throws: then none of them is. */
@@ -57,6 +63,20 @@ export class ReportStore {
     }
     for (const { stored } of batch) stored()
     for (const { device, id } of added) this.events.emit({ type: 'report.stored', device, report: id })
+  }
+
+  /** Counts what a device added; every so often its oldest beyond the bound go. */
+  #bound(device: string): void {
+    const added = (this.#unlooked.get(device) ?? 0) + 1
+    const isDue = added >= Math.ceil(this.most / 50)
+    this.#unlooked.set(device, isDue ? 0 : added)
+    if (!isDue) return
+    this.db
+      .prepare(
+        `DELETE FROM reports WHERE device = @device AND rowid <=
+           (SELECT rowid FROM reports WHERE device = @device ORDER BY rowid DESC LIMIT 1 OFFSET @most)`,
+      )
+      .run({ device, most: this.most })
   }
 
   /**
@@ -96,8 +116,8 @@ export class ReportStore {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     )
     const receivedAt = this.now()
-    return this.db.transaction(() =>
-      reports.filter((r) => {
+    return this.db.transaction(() => {
+      const added = reports.filter((r) => {
         const at = r.at >= year2020 && r.at <= receivedAt + dayMs ? r.at : receivedAt
         const { changes } = insert.run(
           ...[r.id, r.device, r.model, r.version, r.variant, r.board, at, receivedAt],
@@ -105,8 +125,10 @@ export class ReportStore {
           JSON.stringify({ ...r, at }),
         )
         return changes > 0
-      }),
-    )()
+      })
+      for (const { device } of added) this.#bound(device)
+      return added
+    })()
   }
 }
 

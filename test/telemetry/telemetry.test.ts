@@ -1,6 +1,7 @@
 import { appendFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { openDatabase } from '@espalier/server/store/index.js'
+import { ReportStore } from '@espalier/server/telemetry/index.js'
 import { encode, parse, type Report, reports, reportsAck } from '@espalier/shared/messages/index.js'
 import { topic } from '@espalier/shared/topics.js'
 import t from 'tap'
@@ -52,6 +53,20 @@ t.test(
     )
   },
 )
+
+t.test('a device that reports without end keeps its newest, and takes nothing from others', async (t) => {
+  const { db, events } = await centre(t)
+  const bounded = new ReportStore(db, events, Date.now, 100)
+  await bounded.add([reportOf('b', 'first')])
+  for (let i = 0; i < 50; i++)
+    await bounded.add(Array.from({ length: 10 }, (_, k) => reportOf('a', `r${1000 + 10 * i + k}`)))
+  const ids = db.prepare('SELECT id FROM reports WHERE device = ? ORDER BY rowid').pluck()
+  const left = ids.all('a') as string[]
+  t.ok(left.length >= 100 && left.length < 110, `${left.length} are left`)
+  t.equal(left.at(-1), 'r1499')
+  t.equal(left[0], `r${1500 - left.length}`, 'without a gap')
+  t.same(ids.all('b'), ['first'])
+})
 
 t.test('reports that were stored long ago are removed, however many, and no other', async (t) => {
   const { db, reports, telemetry } = await centre(t)
