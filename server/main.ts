@@ -1,6 +1,6 @@
 import './thrift.js'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
@@ -13,7 +13,7 @@ import { type Broker, EmbeddedBroker, OutsideBroker } from './broker/index.js'
 import { ArtifactStore, Datasets, Models, Variants } from './catalog/index.js'
 import { Compilations } from './compilations/index.js'
 import type { Config } from './config.js'
-import { BlockServer, Catalogues, freshRoots, serviceKeys } from './delivery/index.js'
+import { BlockServer, Catalogues, freshRoots, serviceKeys, writeSecret } from './delivery/index.js'
 import { Events } from './events.js'
 import { Fleet } from './fleet/index.js'
 import { buildApp, builtDashboard } from './http/app.js'
@@ -197,10 +197,12 @@ function tellSwept(swept: Swept, log: Logger): void {
   )
 }
 
-/** The token that callers from other machines need, made on first use. */
+/** The token that callers from other machines need, made on first use. @throws CONFIG_INVALID for a file that was emptied */
 function tokenOf(path: string): string {
-  if (!existsSync(path)) writeFileSync(path, randomBytes(24).toString('base64url'), { mode: 0o600 })
-  return readFileSync(path, 'utf8').trim()
+  if (!existsSync(path)) writeSecret(path, randomBytes(24).toString('base64url'))
+  const token = readFileSync(path, 'utf8').trim()
+  if (token !== '') return token
+  throw new EspalierError('CONFIG_INVALID', `${path} is empty; remove it, and a new token is made`)
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {

@@ -52,6 +52,11 @@ t.test(
   },
 )
 
+t.test('a token file that was emptied stops the service, and does not open it', async (t) => {
+  const data = t.testdir({ token: '\n' })
+  await t.rejects(start(data), { code: 'CONFIG_INVALID', message: /token is empty; remove it/ })
+})
+
 t.test('what was stored is there again after a restart, and the key is the same', async (t) => {
   const data = t.testdir()
   const first = await start(data)

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** Replaces a file whole, for its owner only (0600): after a power cut it holds the old text or the new one. */
@@ -6,7 +6,7 @@ export function writeSecret(path: string, text: string): void {
   const aside = `${path}.${process.pid}.tmp`
   const file = openSync(aside, 'w', 0o600)
   try {
-    writeSync(file, text)
+    writeFileSync(file, text)
     fsyncSync(file)
   } finally {
     closeSync(file)

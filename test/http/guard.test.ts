@@ -65,6 +65,23 @@ t.test(
   },
 )
 
+t.test(
+  'an empty token lets nobody in',
+  { skip: !address && 'this machine has no other address' },
+  async (t) => {
+    const { parts, close } = await listen(t.testdir())
+    t.teardown(close)
+    const app = await buildApp({ parts, logger: pino({ level: 'silent' }), dashboard: '/none', token: '' })
+    t.teardown(() => app.close())
+    const { port } = new URL(await app.listen({ port: 0, host: '0.0.0.0' }))
+    for (const authorization of [undefined, 'Bearer ', 'Basic', 'Basic bWU6'])
+      t.equal(
+        await status(`http://${address}:${port}/v1/models`, authorization ? { authorization } : {}),
+        401,
+      )
+  },
+)
+
 t.test('the API describes itself, with a problem for every failure', async (t) => {
   const { url, close } = await listen(t.testdir())
   t.teardown(close)
