@@ -49,7 +49,7 @@ export async function answer(
       )
     if (!match) throw new EspalierError('ROUTE_UNKNOWN', `there is no ${path}; see /v2`)
     const [, health, model, version, action] = match
-    if (model !== undefined) requireModel(served, decodeURIComponent(model), version)
+    if (model !== undefined) requireModel(served, decoded(model), version)
     const method = action === '/infer' ? 'POST' : 'GET'
     if (request.method !== method) {
       response.setHeader('allow', method)
@@ -65,8 +65,17 @@ export async function answer(
 
 const server = { name: 'espalier-agent', version: '2', extensions: ['binary_tensor_data'] }
 
+/** A part of a path; one whose escapes are none stands for itself. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
 function requireModel({ name, version }: Served, model: string, asked: string | undefined): void {
-  if (model === name && (asked === undefined || decodeURIComponent(asked) === version)) return
+  if (model === name && (asked === undefined || decoded(asked) === version)) return
   throw new EspalierError(
     'MODEL_UNKNOWN',
     `${model}${asked === undefined ? '' : ` version ${asked}`} is not served here; ${name} version ${version} is`,

@@ -145,6 +145,11 @@ t.test('what is wrong with a request is said, and the next one is answered', asy
   t.equal((await post(url, query(), '/v2/models/digits/versions/9/infer')).status, 404)
   t.equal((await fetch(`${url}/v2/models/digits/infer`)).status, 405)
   t.equal((await fetch(`${url}/elsewhere`)).status, 404)
+  t.equal(
+    (await fetch(`${url}/v2/models/%zz/versions/%`)).status,
+    404,
+    'what is no escape is no error of ours',
+  )
   t.equal((await post(url, query())).status, 200)
 })
 
