@@ -19,7 +19,10 @@ export function linearScale([low, high]: Pair, range: Pair, about: number): Scal
   return Object.assign(map, { ticks, text: (tick: number) => tick.toFixed(decimals) })
 }
 
-/** Equal ratios are equally far apart; ticks at 1, 2 and 5 times powers of ten. For values above zero. */
+/**
+ * Equal ratios are equally far apart; ticks at 1, 2 and 5 times powers of ten, or at fewer where those have no room beside
+ * each other. For values above zero.
+ */
 export function logScale([low, high]: Pair, range: Pair): Scale {
   const ticks: number[] = []
   for (let power = Math.floor(Math.log10(low)); 10 ** power <= high * 10; power++) {
@@ -29,7 +32,22 @@ export function logScale([low, high]: Pair, range: Pair): Scale {
   const last = ticks.findIndex((tick) => tick >= high)
   const inside = ticks.slice(first, last + 1)
   const map = between([Math.log(inside[0]), Math.log(inside[inside.length - 1])], range)
-  return Object.assign((value: number) => map(Math.log(value)), { ticks: inside, text: String })
+  const at = (value: number) => map(Math.log(value))
+  return Object.assign(at, { ticks: roomy(inside, at), text: String })
+}
+
+const [digitPx, gapPx] = [8.5, 6]
+
+/** Of ticks at 1, 2 and 5 times powers of ten as many as can be read beside each other: all, the powers, each second of them … */
+function roomy(ticks: readonly number[], at: (tick: number) => number): readonly number[] {
+  const halfPx = (tick: number) => (String(tick).length * digitPx + gapPx) / 2
+  const fits = (some: readonly number[]) =>
+    some.every((tick, i) => i === 0 || at(tick) - at(some[i - 1]) >= halfPx(tick) + halfPx(some[i - 1]))
+  const powers = ticks.filter((tick) => tick.toExponential().startsWith('1e'))
+  let shown = ticks
+  for (let every = 1; !fits(shown) && powers.length > every; every++)
+    shown = powers.filter((_, i) => i % every === 0)
+  return shown
 }
 
 const between =
