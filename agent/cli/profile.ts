@@ -1,11 +1,11 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { asEspalierError, EspalierError } from '@espalier/shared'
 import { profileMachine } from '@espalier/shared/measure/index.js'
 import { writeAtomic } from '../store/files.js'
 import { takeLock } from '../store/lock.js'
 import { defaultHostLock, type Program } from './run.js'
-import { parse, parsePositive, UsageError } from './usage.js'
+import { parse, parseThreads, UsageError } from './usage.js'
 
 /** `espalier-agent profile`: writes a table of operator times of this device, by which fit --latency expects. */
 export async function profile(args: string[], program: Program): Promise<void> {
@@ -20,8 +20,11 @@ export async function profile(args: string[], program: Program): Promise<void> {
   })
   const file = values.output
   if (!file) throw new UsageError('profile needs -o FILE, where the table is to be written')
-  written(file, () => accessSync(`${dirname(file)}/.`, constants.W_OK))
-  const threads = Math.ceil(parsePositive('threads', values.threads))
+  written(file, () => {
+    accessSync(`${dirname(file)}/.`, constants.W_OK)
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) throw new Error(`'${file}' is no file`)
+  })
+  const threads = parseThreads(values.threads)
   const lock = takeLock(values['host-lock'])
   if (!('release' in lock))
     throw new EspalierError(

@@ -25,6 +25,7 @@ import {
   parsePositive,
   parseRuntime,
   parseShare,
+  parseThreads,
   UsageError,
 } from './usage.js'
 
@@ -84,7 +85,7 @@ export async function run(args: string[], program: Program): Promise<void> {
   const leastTop1 = values.top1 === undefined ? null : parseShare('top1', values.top1)
   const timings: Timings = { ...parseTimings(values.timings), everyMs: parseDuration(values.every) }
   const port = values.serve === undefined ? null : parsePort(values.serve)
-  const threads = values.threads === 'auto' ? null : Math.ceil(parsePositive('threads', values.threads))
+  const threads = values.threads === 'auto' ? null : parseThreads(values.threads)
   const child = parseRuntime(values.runtime, program)
   if (port !== null && child !== program.measuring.node)
     throw new UsageError(

@@ -102,6 +102,13 @@ export function parsePositive(option: string, text: string): number {
   return value
 }
 
+/** How many threads the runtime has. */
+export function parseThreads(text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 1 && value <= 1024) return value
+  throw new UsageError(`--threads '${text}' is not a number of threads from 1 to 1024`)
+}
+
 export function parseShare(option: string, text: string): number {
   const value = Number(text)
   if (!(text.trim() !== '' && value >= 0 && value <= 1))

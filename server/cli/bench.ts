@@ -1,7 +1,7 @@
 import { measure, type Profile } from '@espalier/shared/measure/index.js'
 import { readModelFile } from '../compiler/onnx/index.js'
 import { measuringChild } from '../compiler/runtime/index.js'
-import { count, type Define, interruption, outputOf, positive } from './command.js'
+import { type Define, interruption, outputOf, positive, threads } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
 import { facts, show } from './output.js'
 
@@ -14,7 +14,7 @@ interface Options extends Pick<DataOptions, 'shape'> {
 export const command: Define = (c) => {
   addShapeOption(c)
     .argument('<model>', 'an ONNX file')
-    .option('--threads <n>', 'threads of the runtime', count, 1)
+    .option('--threads <n>', 'threads of the runtime', threads, 1)
     .option('--seconds <s>', 'time queries for so long (default: 1000 queries, at most 60 s)', positive)
     .addHelpText(
       'after',

@@ -22,6 +22,13 @@ export function count(text: string): number {
   return value
 }
 
+/** How many threads the runtime has. */
+export function threads(text: string): number {
+  const value = count(text)
+  if (value >= 1 && value <= 1024) return value
+  throw invalid(text, 'a number of threads from 1 to 1024')
+}
+
 /** A share from 0 to 1. */
 export function share(text: string): number {
   const value = Number(text)

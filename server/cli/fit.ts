@@ -6,6 +6,7 @@ import { count, type Define, interruption, many, oneOf, outputOf, positive, shar
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { frontierTable } from './frontier.js'
 import { boundNames, type Column, show, table } from './output.js'
+import { requireFolder } from './places.js'
 import { TrainingView } from './training-view.js'
 
 interface Options extends DataOptions {
@@ -92,6 +93,7 @@ one for each method.
 }
 
 async function run(model: string, options: Options): Promise<void> {
+  requireFolder(options.output)
   const out = outputOf(options)
   const progress = out.progress()
   const view = new TrainingView(progress)

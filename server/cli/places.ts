@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { EspalierError } from '@espalier/shared'
 
@@ -24,24 +24,38 @@ export function requirePlaces(
   }
 }
 
+/** @throws WRITE_FAILED for a folder that is a file */
+export function requireFolder(path: string): void {
+  if (at(path)?.isDirectory() === false) throw failed(path, 'it is no folder')
+}
+
 /** Whether both lead to one file that is there. */
 function isSame(a: string, b: string): boolean {
-  const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }))
+  const [one, other] = [at(a), at(b)]
   return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino
 }
 
 function requireRoom(path: string): void {
+  const there = at(path)
+  if (there && !there.isFile())
+    throw failed(path, there.isDirectory() ? 'it is a folder' : 'it is no regular file')
   const folder = dirname(resolve(path))
+  const around = at(folder)
+  if (!around) throw failed(path, `the folder '${folder}' is not there`)
+  if (!around.isDirectory()) throw failed(path, `'${folder}' is no folder`)
   try {
-    const there = statSync(path, { throwIfNoEntry: false })
-    if (there && !there.isFile())
-      throw failed(path, there.isDirectory() ? 'it is a folder' : 'it is no regular file')
     accessSync(folder, constants.W_OK)
-  } catch (thrown) {
-    if (thrown instanceof EspalierError) throw thrown
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : ''
-    const why = code === 'ENOENT' ? 'is not there' : `cannot be written (${code})`
-    throw failed(path, `the folder '${folder}' ${why}`, thrown)
+  } catch (cause) {
+    throw failed(path, `nothing can be written in the folder '${folder}'`, cause)
+  }
+}
+
+/** What is at a path; undefined where nothing is, or nothing can be seen. */
+function at(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch {
+    return undefined
   }
 }
 

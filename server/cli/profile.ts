@@ -2,7 +2,7 @@ import { profileMachine } from '@espalier/shared/measure/index.js'
 import { readModelFile, writeFiles } from '../compiler/onnx/index.js'
 import { profile } from '../compiler/recipes/index.js'
 import { measuringChild } from '../compiler/runtime/index.js'
-import { count, type Define, interruption, outputOf } from './command.js'
+import { count, type Define, interruption, outputOf, threads } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
 import { facts, show } from './output.js'
 import { requirePlaces } from './places.js'
@@ -21,7 +21,7 @@ export const command: Define = (c) => {
       'an ONNX file whose operators are measured (default: operators of edge networks in general)',
     )
     .requiredOption('-o, --output <file>', 'where the table goes')
-    .option('--threads <n>', 'threads of the runtime', count, 1)
+    .option('--threads <n>', 'threads of the runtime', threads, 1)
     .option('--round <n>', 'look at multiples of so many channels', count, 8)
     .addHelpText(
       'after',

@@ -39,5 +39,6 @@ t.test('what is asked wrongly is refused, and one agent of a host measures at a 
   writeFileSync(join(dir, 'plain'), '')
   const nowhere = await agent('-o', join(dir, 'plain', 'board.json'), '--host-lock', lock)
   t.match(nowhere, { status: 1, stderr: /WRITE_FAILED/ })
+  t.match(await agent('-o', dir, '--host-lock', lock), { status: 1, stderr: /WRITE_FAILED.*no file/ })
   t.notOk(existsSync(file))
 })
