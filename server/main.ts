@@ -1,6 +1,6 @@
 import './thrift.js'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
@@ -20,7 +20,7 @@ import { buildApp, builtDashboard } from './http/app.js'
 import { metricsOf } from './metrics.js'
 import { offersOf } from './offers.js'
 import { Retention, type Swept } from './retention/index.js'
-import { lockFolder, openDatabase, storeError } from './store/index.js'
+import { lockFolder, openDatabase, prepareFolder, storeError } from './store/index.js'
 import { Boards, ReportIntake, ReportStore, Telemetry } from './telemetry/index.js'
 import { type Certificates, certificates } from './tls/certificates.js'
 
@@ -173,19 +173,6 @@ export async function startService(config: Config, log: Logger): Promise<Service
   } catch (thrown) {
     await close()
     throw storeError(thrown)
-  }
-}
-
-function prepareFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new EspalierError(
-      'CONFIG_INVALID',
-      `the data folder cannot be made (${why}); name another with --data`,
-      { cause },
-    )
   }
 }
 

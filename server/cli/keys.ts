@@ -16,7 +16,7 @@ import {
   rotate,
   writeSecret,
 } from '../delivery/index.js'
-import { lockFolder } from '../store/index.js'
+import { lockFolder, prepareFolder } from '../store/index.js'
 import { type Define, outputOf } from './command.js'
 import { duration } from './duration.js'
 import { facts, show } from './output.js'
@@ -37,6 +37,7 @@ export const command: Define = (keys) => {
 
   define('show', 'say which keys devices trust, and where the private ones are').action(
     (options: Options) => {
+      requireKeys(options.data)
       const root = newestRoot(chainIn(keyFiles(options.data).roots))
       outputOf(options).result(told(options.data, root), () => about(options.data, root))
     },
@@ -54,6 +55,7 @@ export const command: Define = (keys) => {
     )
   rootKeyOptions(rotating).action(
     (options: Options & { root?: boolean; overlap: number; rootKey?: string }) => {
+      requireKeys(options.data)
       const rootKey = rootKeyFrom(options)
       const root = alone(options.data, () =>
         rotate(options.data, {
@@ -73,6 +75,7 @@ export const command: Define = (keys) => {
       'let the root hold for another year; the service does so itself where the root key is in the data folder',
     ),
   ).action((options: Options & { rootKey?: string }) => {
+    requireKeys(options.data)
     const rootKey = rootKeyFrom(options)
     const root = alone(options.data, () => renew(options.data, { rootKey, now: Date.now() }))
     outputOf(options).result(told(options.data, root), () => about(options.data, root))
@@ -87,6 +90,7 @@ export const command: Define = (keys) => {
     )
     .option('--offline', 'take the root key out of the data folder afterwards')
     .action((options: Options & { output: string; offline?: boolean; rootKey?: string }) => {
+      requireKeys(options.data)
       const files = keyFiles(options.data)
       if (options.offline && !existsSync(files.root))
         throw new EspalierError(
@@ -111,10 +115,21 @@ export const command: Define = (keys) => {
     .option('--passphrase-file <file>', 'what the backup was written under')
     .action((file: string, options: Options) => {
       const text = readSmall(file).toString()
+      prepareFolder(options.data)
       alone(options.data, () => restoreKeys(options.data, text, passphrase(options)))
       const root = newestRoot(chainIn(keyFiles(options.data).roots))
       outputOf(options).result(told(options.data, root), () => about(options.data, root))
     })
+}
+
+/** @throws FILE_NOT_FOUND where no service ever kept keys */
+function requireKeys(data: string): void {
+  const { roots, signing } = keyFiles(data)
+  if (existsSync(roots) || existsSync(signing)) return
+  throw new EspalierError(
+    'FILE_NOT_FOUND',
+    `'${data}' is no data folder of a service: it holds no keys; name the one that espalier up was given, with --data`,
+  )
 }
 
 /** Does what must not happen beside a running service. @throws STATE_LOCKED */

@@ -8,7 +8,8 @@ import {
 } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { EspalierError } from '@espalier/shared'
-import { check, defineMessage, parseJson } from '@espalier/shared/messages/index.js'
+import { check, defineMessage, parse, parseJson, roots } from '@espalier/shared/messages/index.js'
+import { publicKeyText } from '@espalier/shared/signing.js'
 import * as Type from 'typebox'
 import { chainIn, keyFiles, newestRoot } from './keys.js'
 import { rootKeyIn } from './rotation.js'
@@ -32,6 +33,8 @@ const Sealed = Type.Object({
 })
 const sealed = defineMessage('sealed keys backup', 2 ** 21, Sealed)
 
+/** Bytes of a tag of AES-GCM, none shorter of which is taken, and of the service's secret. */
+const [TAG, SECRET] = [16, 32]
 /** scrypt's cost (RFC 7914): 128 MiB for each guess at a passphrase. */
 const cost = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 2 ** 20 }
 const keyOf = (passphrase: string, salt: Buffer) => scryptSync(passphrase, salt, 32, cost)
@@ -58,16 +61,14 @@ export function backupOf(folder: string, passphrase?: string, rootKey?: KeyObjec
   return `${JSON.stringify(Object.fromEntries(written))}\n`
 }
 
-/** Writes a backup's keys into a folder, whose own must not know a newer root. @throws KEY_INVALID */
+/** Writes a backup's keys into a folder, whose own must not know a newer root. @throws KEY_INVALID; then nothing is changed */
 export function restoreKeys(folder: string, backup: string, passphrase?: string): void {
   const content = keptIn(backup, passphrase)
+  const there = rootsOf(content)
   const files = keyFiles(folder)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (existsSync(files.roots)) {
-    const [here, there] = [
-      chainIn(files.roots).length,
-      (JSON.parse(content.roots) as { roots: unknown[] }).roots.length,
-    ]
+    const here = chainIn(files.roots).length
     if (here > there)
       throw new EspalierError(
         'KEY_INVALID',
@@ -78,6 +79,26 @@ export function restoreKeys(folder: string, backup: string, passphrase?: string)
   if (content.root !== content.signing) writeSecret(files.root, content.root)
   writeSecret(files.signing, content.signing)
   writeSecret(files.roots, content.roots)
+}
+
+/** How many roots a backup has. @throws KEY_INVALID unless its keys are those that the newest of them names */
+function rootsOf({ root, signing, secret, roots: text }: Kept): number {
+  try {
+    const chain = parse(roots, Buffer.from(text)).roots
+    const newest = newestRoot(chain)
+    const isNamed = (pem: string, among: readonly string[]) =>
+      among.includes(publicKeyText(createPrivateKey(pem)))
+    const documents = newest.documents.map(({ key }) => key)
+    if (
+      isNamed(root, newest.root) &&
+      isNamed(signing, documents) &&
+      Buffer.from(secret, 'base64').length === SECRET
+    )
+      return chain.length
+  } catch (cause) {
+    throw new EspalierError('KEY_INVALID', 'the backup is damaged: it holds no keys, or no roots', { cause })
+  }
+  throw new EspalierError('KEY_INVALID', 'the backup is damaged: its keys are not those that its roots name')
 }
 
 /** The root key of a backup, or of a PEM file. @throws KEY_INVALID */
@@ -104,7 +125,7 @@ function keptIn(backup: string, passphrase?: string): Kept {
     Buffer.from(p, 'base64'),
   )
   try {
-    const decipher = createDecipheriv('aes-256-gcm', keyOf(passphrase, salt), nonce)
+    const decipher = createDecipheriv('aes-256-gcm', keyOf(passphrase, salt), nonce, { authTagLength: TAG })
     decipher.setAuthTag(tag)
     const opened = Buffer.concat([decipher.update(text), decipher.final()])
     return check(kept, JSON.parse(opened.toString('utf8')))

@@ -1,4 +1,5 @@
 export { type Database, openDatabase, storeError } from './database.js'
+export { prepareFolder } from './folder.js'
 export { newId } from './ids.js'
 export { lockFolder } from './lock.js'
 export type { Migration } from './migration.js'

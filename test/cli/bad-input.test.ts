@@ -172,7 +172,12 @@ t.test('prune writes model and plan, or neither', async (t) => {
   await refuses(t, plan('absent/plan.json'), 'WRITE_FAILED', /absent\/plan\.json.*is not there/)
   await refuses(t, plan('.'), 'WRITE_FAILED', /'\.'.*it is a folder/)
   await refuses(t, plan('./out.onnx'), 'OPTION_INVALID', /two files/)
-  await refuses(t, ['prune', 'good.onnx', '-o', 'zip.onnx/x', '--keep', '0.5'], 'WRITE_FAILED', /ENOTDIR/)
+  await refuses(
+    t,
+    ['prune', 'good.onnx', '-o', 'zip.onnx/x', '--keep', '0.5'],
+    'WRITE_FAILED',
+    /is no folder/,
+  )
 })
 
 t.test(
@@ -202,9 +207,25 @@ t.test(
       await refuses(t, to('./good.onnx'), 'OPTION_INVALID', /'\.\/good\.onnx' is the model that is read/)
       await refuses(t, to('absent/out.onnx'), 'WRITE_FAILED', /absent' is not there/)
     }
+    const ontoFile = readers.fit('good.onnx').map((word) => (word === 'out' ? 'zip.onnx' : word))
+    await refuses(t, ontoFile, 'WRITE_FAILED', /it is no folder/)
     await refuses(t, [...prune('good.onnx'), '--svg', '/dev/null'], 'WRITE_FAILED', /no regular file/)
   },
 )
+
+t.test('keys are asked for where a service keeps them, and nothing is left elsewhere', async (t) => {
+  const asked = [
+    ...['absent', '.', 'zip.onnx'].map((folder) => ['show', '--data', folder]),
+    ...[['rotate'], ['renew'], ['backup', '-o', 'kept.json']].map((args) => [...args, '--data', '.']),
+  ]
+  for (const args of asked) await refuses(t, ['keys', ...args], 'FILE_NOT_FOUND', /no data folder .*--data/)
+})
+
+t.test('a number of threads that no runtime should have is refused', async (t) => {
+  for (const threads of ['0', '100000'])
+    for (const args of [readers.bench('good.onnx'), ['profile', 'good.onnx', '-o', 'out.json']])
+      await refuses(t, [...args, '--threads', threads], 'OPTION_INVALID', /from 1 to 1024/)
+})
 
 t.test('a budget that is no size, and one that no pruning meets, are told apart', async (t) => {
   const fit = (memory: string) => [

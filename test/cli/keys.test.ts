@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { keyIn } from '@espalier/server/delivery/index.js'
-
+import { backupOf, keyIn, serviceKeys } from '@espalier/server/delivery/index.js'
 import { publicKeyText } from '@espalier/shared/signing.js'
 import t from 'tap'
 import { networkBytes, testModel } from '../agent/support/models.js'
@@ -23,6 +22,17 @@ async function until(what: string, look: () => Promise<unknown> | unknown): Prom
   }
   throw new Error(`never: ${what}`)
 }
+
+t.test('where the disk was lost keys come back into a folder that is made for them', async (t) => {
+  const folder = t.testdir({ data: {} })
+  const [data, lost] = [join(folder, 'data'), join(folder, 'new', 'data')]
+  const { rootKey } = serviceKeys(data)
+  const kept = join(folder, 'kept.json')
+  writeFileSync(kept, backupOf(data))
+  t.match(await espalier('keys', 'restore', kept, '--data', lost), { status: 0, stdout: /Root version\s+1/ })
+  t.equal(serviceKeys(lost).rootKey, rootKey)
+  t.equal(statSync(lost).mode & 0o777, 0o700)
+})
 
 t.test(
   'keys rotate with an overlap, are kept offline, and come back from a backup; devices follow',

@@ -116,6 +116,33 @@ t.test('a backup brings the keys back, and only under its passphrase', (t) => {
   t.end()
 })
 
+t.test('a backup that was damaged or forged puts nothing in place', (t) => {
+  const folder = t.testdir({ mine: {}, other: {} })
+  const [mine, other] = ['mine', 'other'].map((name) => join(folder, name))
+  for (const one of [mine, other]) serviceKeys(one)
+  const files = keyFiles(mine)
+  const held = () => [files.signing, files.secret, files.roots].map((file) => readFileSync(file, 'utf8'))
+  const before = held()
+  const [kept, foreign] = [mine, other].map((one) => JSON.parse(backupOf(one)))
+  const phrase = 'correct horse battery'
+  const sealed = JSON.parse(backupOf(mine, phrase))
+  const tag = Buffer.from(sealed.tag, 'base64').subarray(0, 4).toString('base64')
+  const damaged: [object, string?][] = [
+    [{ ...kept, signing: foreign.signing }],
+    [{ ...kept, root: foreign.root }],
+    [{ ...kept, roots: '{}' }],
+    [{ ...kept, roots: 'no JSON' }],
+    [{ ...kept, signing: 'no key' }],
+    [{ ...kept, secret: 'c2hvcnQ=' }],
+    [{ ...sealed, tag }, phrase],
+  ]
+  for (const [backup, passphrase] of damaged)
+    t.throws(() => restoreKeys(mine, JSON.stringify(backup), passphrase), { code: 'KEY_INVALID' })
+  t.same(held(), before)
+  restoreKeys(mine, JSON.stringify(kept))
+  t.end()
+})
+
 t.test('the root is renewed in time while its key is here, and asked for in time where it is not', (t) => {
   const folder = t.testdir()
   const began = Date.now()
