@@ -26,7 +26,9 @@ const fields = ['id', 'password', 'broker', 'servicePublicKey'] as const
 export function readCredential(path: string): Credential {
   const name = `credential ${path}`
   try {
-    if ((statSync(path).mode & 0o077) !== 0) throw invalid(name, 'other users can read it; chmod 600 it')
+    const there = statSync(path, { throwIfNoEntry: false })
+    if (!there?.isFile()) throw invalid(name, 'there is no such file')
+    if ((there.mode & 0o077) !== 0) throw invalid(name, 'other users can read it; chmod 600 it')
     return credentialOf(JSON.parse(readFileSync(path, 'utf8')), name)
   } catch (e) {
     if (e instanceof EspalierError) throw e
