@@ -78,13 +78,14 @@ export class Client {
 
   /** Sends a file as it is read. `on` hears of the bytes that went out. @throws FILE_NOT_FOUND */
   async upload<T>(path: string, file: string, on: (done: number, total: number) => void): Promise<T> {
-    const total = (await stat(file).catch(() => undefined))?.size
-    if (total === undefined) throw new EspalierError('FILE_NOT_FOUND', `there is no file '${file}'`)
+    const there = await stat(file).catch(() => undefined)
+    if (!there?.isFile()) throw new EspalierError('FILE_NOT_FOUND', `there is no file '${file}'`)
+    const total = there.size
     async function* chunks() {
       let done = 0
       for await (const chunk of createReadStream(file)) {
         done += chunk.length
-        on(done, total ?? 0)
+        on(done, total)
         yield chunk
       }
     }

@@ -96,7 +96,9 @@ function bar(share: number, width = 24): string {
 /** Rows under titles, columns aligned: numbers to the right, text to the left; nothing known is a dash. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const cells = rows.map((row) => columns.map(([, value]) => value(row) ?? '–'))
-  const right = columns.map((_, i) => cells.length > 0 && cells.every((c) => isNumeric(c[i])))
+  const right = columns.map(
+    (_, i) => cells.some((c) => isNumeric(c[i])) && cells.every((c) => isNumeric(c[i]) || c[i] === '–'),
+  )
   const lines = [columns.map(([title]) => title), ...cells].map((line) =>
     line.map((c) => harmless(String(c))),
   )
@@ -111,7 +113,7 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
     .join('\n')
 }
 
-const isNumeric = (cell: Cell) => typeof cell === 'number' || /^[-–\d]/.test(String(cell))
+const isNumeric = (cell: Cell) => typeof cell === 'number' || /^-?\d/.test(String(cell))
 
 /** Names and values, one a line, aligned. */
 export function facts(entries: Readonly<Record<string, Cell>>): string {
