@@ -6,7 +6,7 @@ import { readModelFile, writeFiles } from '../compiler/onnx/index.js'
 import { prunable } from '../compiler/surgery/index.js'
 import { type Define, outputOf } from './command.js'
 import { addShapeOption, type DataOptions } from './data-options.js'
-import { facts, show, table } from './output.js'
+import { atMost, facts, show, table } from './output.js'
 
 interface Options extends Pick<DataOptions, 'shape'> {
   readonly all?: boolean
@@ -191,12 +191,6 @@ function blocksTable(blocks: Result['blocks'], all: boolean): string[] {
 
 const dimension = (d: Result['groups'][number]['dimensions'][number]) =>
   `${shortened(d.tensor, 28)} [${d.dimension}]${d.indices > 1 ? ` ×${d.indices}` : ''}`
-
-/** The first names of a list, and how many there are besides. */
-function atMost(names: readonly string[], n: number): string {
-  const first = names.slice(0, n).map((name) => shortened(name, 40))
-  return names.length > n ? `${first.join(', ')} and ${names.length - n} more` : first.join(', ')
-}
 
 function wholeTable(unprunable: Result['unprunable'], all: boolean): string[] {
   if (unprunable.length === 0) return ['Nothing is left whole.']

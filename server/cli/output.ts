@@ -1,5 +1,6 @@
 import { formatBytes } from '@espalier/shared/bytes.js'
 import { asEspalierError, type ErrorCode } from '@espalier/shared/errors.js'
+import { shortened } from '../compiler/graph/index.js'
 import type { Resource } from '../compiler/limits.js'
 
 type Cell = string | number | null | undefined
@@ -133,6 +134,12 @@ export const show = {
 }
 
 /** Text from a file for a terminal: its control characters would move the cursor, or worse. */
+/** The first names of a list, and how many there are besides. */
+export function atMost(names: readonly string[], n: number): string {
+  const first = names.slice(0, n).map((name) => shortened(name, 40))
+  return names.length > n ? `${first.join(', ')} and ${names.length - n} more` : first.join(', ')
+}
+
 export const harmless = (text: string) => text.replace(/\p{Cc}+/gu, ' ')
 /** What a limit was on, in a sentence. */
 export const boundNames: Readonly<Record<Resource, string>> = {

@@ -13,7 +13,7 @@ import { evaluate } from '../compiler/runtime/index.js'
 import { type Pattern, removeCheckpoint, type Scope } from '../compiler/train/index.js'
 import { count, type Define, interruption, oneOf, outputOf, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
-import { facts, show, table } from './output.js'
+import { atMost, facts, show, table } from './output.js'
 import { requirePlaces } from './places.js'
 import { addTrainingOptions, type TrainingOptions, trainingOf } from './training-options.js'
 import { TrainingView } from './training-view.js'
@@ -119,6 +119,7 @@ async function run(model: string, options: Options): Promise<void> {
     removeCheckpoint(checkpoint)
     progress.done()
     const { sparsity, layers, history } = result
+    const note = ofStarved(result)
     const training = history && {
       steps: history.steps,
       lossFirst: history.lossFirst,
@@ -136,6 +137,7 @@ async function run(model: string, options: Options): Promise<void> {
             before.loss !== null && {
               loss: `${before.loss.toPrecision(4)} → ${after.loss?.toPrecision(4)}`,
             }),
+          ...(note !== undefined && { note }),
           written: `${options.output}, ${show.bytes(fileBytes)}`,
         }),
       ].join('\n'),
@@ -172,6 +174,14 @@ async function dataOf(
 function totals(layers: SparsifyResult['layers']) {
   const sum = (of: 'weights' | 'zeros') => layers.reduce((n, l) => n + l[of], 0)
   return { weights: sum('weights'), zeros: sum('zeros') }
+}
+
+/** What to do where the lowest weights of all are nearly all that some layers have, as where BatchNormalization is folded away. */
+function ofStarved({ layers, sparsity }: SparsifyResult): string | undefined {
+  const starved = layers.filter(({ zeros, weights }) => 1 - zeros / weights < (1 - sparsity) / 10)
+  if (starved.length === 0) return undefined
+  const names = starved.map((layer) => layer.weight)
+  return `hardly anything is left of ${atMost(names, 3)}; --scope layer takes the same share of each`
 }
 
 const layerTable = (layers: SparsifyResult['layers']) =>

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { layerAxes } from '@espalier/server/compiler/analysis/index.js'
-import { readModelFile } from '@espalier/server/compiler/onnx/index.js'
+import { floats } from '@espalier/server/compiler/graph/index.js'
+import { readModelFile, writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import t from 'tap'
 
 const execute = promisify(execFile)
@@ -60,6 +61,27 @@ t.test('weights chosen by the loss cost less than chosen at random, anywhere in 
   }
   const [taylor, random] = [await top1('taylor'), await top1('random')]
   t.ok(taylor > 0.95 && random < taylor - 0.1, `${taylor} and ${random}`)
+})
+
+t.test('layers of which hardly anything is left are named, with what to do', async (t) => {
+  const dir = t.testdir()
+  const dense = await readModelFile(sample)
+  const faint = new Map(dense.initializers)
+  const stem = dense.constant('stem.weight')!
+  faint.set(
+    'stem.weight',
+    floats(
+      stem.dims,
+      Float32Array.from(stem.data as Float32Array, (v) => v / 1e4),
+    ),
+  )
+  const model = join(dir, 'faint.onnx')
+  await writeModelFile(dense.with({ initializers: faint }), model)
+  const told = async (scope: string) =>
+    (await espalier('sparsify', model, '-o', join(dir, 'out.onnx'), '--sparsity', '0.5', '--scope', scope))
+      .stdout
+  t.match(await told('global'), /note +hardly anything is left of stem\.weight; --scope layer/)
+  t.notMatch(await told('layer'), /note/)
 })
 
 t.test('2:4 holds through training, and so do zeros that finetune is to keep', async (t) => {
