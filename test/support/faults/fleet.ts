@@ -36,20 +36,22 @@ export class Fleet implements Victims {
   #version: 1 | 2 = 1
   #service: ServiceProcess | null = null
   #serviceDisk = ''
+  #faults = 0
   hasSmallDisks = true
+  /** Drawn from for each fault anew, since how much one draws may depend on what it finds; what wires do with packets is drawn apart. */
+  random: () => number = random(0)
 
   private constructor(
     private readonly folder: string,
     private readonly models: typeof plain,
-    /** From which the faults follow; what wires do with packets is drawn apart, since packets come as they come. */
-    readonly random: () => number,
+    private readonly seed: number,
   ) {}
 
   static async start(folder: string, seed: number): Promise<Fleet> {
     golden ??= goldenModels(folder)
-    const fleet = new Fleet(folder, await golden, random(seed))
+    const fleet = new Fleet(folder, await golden, seed)
     try {
-      await fleet.#start(seed)
+      await fleet.#start()
       return fleet
     } catch (e) {
       await fleet.end()
@@ -57,7 +59,7 @@ export class Fleet implements Victims {
     }
   }
 
-  async #start(seed: number): Promise<void> {
+  async #start(): Promise<void> {
     const { first, second } = this.models
     this.#serviceDisk = this.#disk('service', '48m')
     const data = join(this.#serviceDisk, 'data')
@@ -69,7 +71,7 @@ export class Fleet implements Victims {
     await service.start()
     for (const [i, id] of ['one', 'two'].entries()) {
       const credential = await service.device(id)
-      const wire = new Wire(random(seed * 2 + i))
+      const wire = new Wire(random(this.seed * 2 + i))
       const broker = `mqtt://127.0.0.1:${await wire.open(service.mqttPort)}`
       const device = new Device(id, { ...credential, broker }, wire, this.#disk(id, '6m'))
       this.#devices.push(device)
@@ -95,6 +97,7 @@ export class Fleet implements Victims {
 
   /** Does one thing that may happen, and gives it a moment; what it was. */
   async fault(): Promise<string> {
+    this.random = random(this.seed * 7919 + this.#faults++)
     const names = Object.keys(kinds)
     const kind = names[Math.floor(this.random() * names.length)]
     const device = this.#devices[Math.floor(this.random() * this.#devices.length)]
