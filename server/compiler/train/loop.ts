@@ -152,10 +152,10 @@ async function trained(
     for (; step < last && !ended; step++) {
       hooks.between?.(state)
       const epoch = Math.floor(step / perEpoch)
-      const { indices, mirrored, fed } = await batches.next()
+      const { fed, ...drawn } = await batches.next()
       const given = Object.fromEntries([...fed].map(([name, fed]) => [name, toRuntime(fed)]))
       for (const [name, tensor] of Object.entries(given)) if (known.has(name)) feeds[name] = tensor
-      if (guide) Object.assign(feeds, await guide(given, { indices, mirrored }))
+      if (guide) Object.assign(feeds, await guide(given, drawn))
       sparse.before(step)
       const results = await session.run(feeds)
       const array = (name: string) => results[name].data as Float32Array
@@ -168,12 +168,12 @@ async function trained(
           step,
           loss,
           lr: learning.rate(step),
-          samples: positions(data, indices),
+          samples: positions(data, drawn.indices),
         })
       weights.average(step, array)
       average?.take(step, values)
       losses.push(loss)
-      rights.push(data.labels ? countRight(array(logits), data.labels, indices, classes) / batch : 0)
+      rights.push(data.labels ? countRight(array(logits), data.labels, drawn.indices, classes) / batch : 0)
       for (const result of Object.values(results)) result.dispose()
       if (stopping && (step + 1) % perEpoch === 0) {
         sparse.before(step + 1)
