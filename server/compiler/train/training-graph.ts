@@ -80,7 +80,7 @@ export async function trainingGraph(graph: Graph, options: TrainingGraphOptions)
     options.batchNorm === 'batch' ? withBatchStatistics(whole) : { graph: whole, normsOf: () => [] }
   const sizes = await sizesOf(forward)
   const norms = normsOf(sizes)
-  const g = new Builder('training/', block)
+  const g = new Builder('training/', block, options.memory !== undefined)
   const weights = new Map([...trainableWeights(prepared)].filter(([name]) => !frozen(name)))
   const seed = new Map([[loss, g.scalar(1)]])
   const backward = differentiate(forward, sizes, seed, [...weights.keys(), ...watch], g)

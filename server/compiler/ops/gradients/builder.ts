@@ -37,10 +37,14 @@ export class Builder {
   #count = 0
   #isSteep = false
 
-  /** @param block channels that the runtime computes convolutions in; 1 where it has no such blocks */
+  /**
+   * @param block channels that the runtime computes convolutions in; 1 where it has no such blocks
+   * @param isLean whether memory is short, and counts more than time
+   */
   constructor(
     readonly prefix: string,
     readonly block = 1,
+    readonly isLean = false,
   ) {}
 
   /** From here on a gradient may be infinite, as the slope of √x at 0 is: no mask may multiply it, for ∞ · 0 is no number. */
