@@ -9,6 +9,11 @@ export class ApiError extends Error {
   ) {
     super(message)
   }
+
+  /** Whether the same question may be answered in a while. */
+  get passes(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500
+  }
 }
 
 const largestPage = 500

@@ -72,7 +72,7 @@ export function useResource<T>(
         if (abort.signal.aborted) return
         const error = cause instanceof ApiError ? cause : new ApiError(String(cause), 'PAGE', 0)
         setState((s) => ({ key, data: s.key === key ? s.data : null, error }))
-        if (error.status !== 404) stale = true
+        if (error.passes) stale = true
         pause = retryMs
       }
       reading = false

@@ -16,6 +16,9 @@ interface Change {
   readonly name: string
 }
 
+/** Of the last time under the axis, px: what it may stand out by. */
+const halfLabel = 28
+
 const heightOf = (width: number) => (width < 500 ? 220 : 280)
 
 /** p50 and p95 over time with the band between them; where the variant changed and where the device throttled. */
@@ -115,7 +118,7 @@ function optionsFor(
   return {
     width,
     height: heightOf(width),
-    padding: [18, 8, 0, 0],
+    padding: [18, halfLabel, 0, 0],
     cursor: { y: false, points: { size: 7 } },
     legend: { show: false },
     scales: {

@@ -21,10 +21,10 @@ export function Loading<T>({
 export const Failure = ({ error }: { error: ApiError }) => (
   <div class="failure" role="alert">
     <p>{error.message}</p>
-    {error.status === 404 ? (
-      <a href="#/">Back to the fleet</a>
-    ) : (
-      <p class="code">{error.code}; trying again …</p>
-    )}
+    <p class="code">
+      {error.code}
+      {error.passes && '; trying again …'}
+    </p>
+    {!error.passes && <a href="#/">Back to the fleet</a>}
   </div>
 )
