@@ -2,9 +2,11 @@
 /// <reference lib="dom.iterable" />
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { launch, noBrowser } from '../support/browser.js'
+import { noBrowser } from '../support/browser.js'
+import { fits, opener } from '../support/dashboard.js'
 import { furnish, register, serve } from '../support/house.js'
 
+const open = opener(t)
 const unbroken = 'd'.repeat(63)
 
 /** A service whose one device has long names that nothing breaks, is in trouble, and is slower than any. */
@@ -34,23 +36,17 @@ const overlap = (page: Page, selector: string) =>
 
 t.test('names that nothing breaks widen no page and cover nothing', { skip: noBrowser }, async (t) => {
   const service = await crowded(t)
-  const browser = await launch()
-  t.teardown(() => browser.close())
   const pages = {
     fleet: ['/', '.device a, .device small, .state .mark'],
     device: [`/#/devices/${unbroken}`, '.lede span'],
     model: ['/#/models/digits', '[data-axis="x"] text, .legend, .chart ~ .note'],
   } as const
   for (const width of [390, 1280]) {
-    const context = await browser.newContext({ viewport: { width, height: 844 } })
-    t.teardown(() => context.close())
     for (const [name, [path, selector]] of Object.entries(pages)) {
-      const page = await context.newPage()
-      await page.goto(service.url + path)
+      const page = await open(t, service.url, path, { viewport: { width, height: 844 } })
       await page.locator(selector.split(',')[0]).first().waitFor({ state: 'attached' })
       await page.waitForFunction(() => !document.querySelector('p.waiting'))
-      const fits = () => document.documentElement.scrollWidth <= innerWidth
-      await t.resolves(page.waitForFunction(fits, undefined, { timeout: 5000 }), `${name}, ${width} px`)
+      await t.resolves(fits(page), `${name}, ${width} px`)
       t.notOk(await overlap(page, selector), `${name}, ${width} px: nothing is covered`)
     }
   }

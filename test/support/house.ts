@@ -200,3 +200,36 @@ export async function register(t: Test, service: Service, id: string): Promise<(
     }
   }
 }
+
+/** The whole service with a model, its variants, and two devices, gate-1 and gate-2, that have reported. */
+export async function visited(t: Test): Promise<Furnished & { readonly service: Service }> {
+  const data = t.testdir()
+  const furnished = await furnish(data)
+  const service = await serve(t, data)
+  const [large, medium, withdrawn] = furnished.variants
+  const held = ({ digest }: Variant) => ({ model: 'digits', version: 2, variant: digest })
+  for (const [id, variant, memoryBudgetBytes] of [
+    ['gate-1', large, 9e6],
+    ['gate-2', medium, 4e6],
+  ] as const) {
+    const visitor = await (await register(t, service, id))()
+    await visitor.says({ memoryBudgetBytes }, { active: held(variant), previous: held(withdrawn) })
+    const slower = id === 'gate-1' ? 3 : 4.4
+    await visitor.reports(
+      ...[0, 1, 2, 3].map((n) => ({
+        variant: variant.digest,
+        at: Date.now() - 60_000 * (4 - n),
+        p50Ms: variant.p50Ms! * slower + n / 100,
+        p95Ms: variant.p50Ms! * slower * 1.2,
+        throttled: n === 2,
+      })),
+      {
+        variant: withdrawn.digest,
+        at: Date.now() - 400_000,
+        p50Ms: withdrawn.p50Ms! * slower,
+        top1: withdrawn.top1,
+      },
+    )
+  }
+  return { ...furnished, service }
+}
