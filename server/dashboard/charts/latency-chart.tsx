@@ -52,6 +52,9 @@ export function LatencyChart({ reports, nameOf }: LatencyChartProps) {
 
   useEffect(() => plot.current?.setData(data), [reports])
 
+  const names = changes.current.map((c) => c.name).join('\n')
+  useEffect(() => plot.current?.redraw(false), [names])
+
   return (
     <figure class="chart">
       <div ref={measure}>
@@ -188,6 +191,7 @@ function drawChanges(u: uPlot, changes: readonly Change[], colour: string, font:
   const ratio = devicePixelRatio
   const { left, top, width, height } = u.bbox
   ctx.save()
+  ctx.textAlign = 'left' // the axes, drawn before, leave it as they had it
   ctx.strokeStyle = colour
   ctx.fillStyle = colour
   ctx.font = font.replace(/^\d+/, (px) => String(Number(px) * ratio))
