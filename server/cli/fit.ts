@@ -29,6 +29,8 @@ interface Options extends DataOptions {
   readonly optimizer?: OptimizerName
   readonly batch?: number
   readonly weightDecay?: number
+  readonly teacherShare?: number
+  readonly temperature?: number
   readonly shift?: number
   readonly flip?: boolean
   readonly json?: boolean
@@ -69,6 +71,12 @@ export const command: Define = (c) => {
     )
     .option('--batch <n>', 'samples a step', count)
     .option('--weight-decay <rate>', 'weight decay', positive)
+    .option(
+      '--teacher-share <share>',
+      "the dense network's share of the loss; labels have the rest (default: 0.7)",
+      share,
+    )
+    .option('--temperature <t>', "softens the dense network's answers (default: 4)", positive)
     .option('--shift <pixels>', 'shift training images at random by up to so many', count)
     .option('--flip', 'mirror training images at random')
     .option('--quiet', 'no progress and no curves')
@@ -105,7 +113,7 @@ async function run(model: string, options: Options): Promise<void> {
     artifactBytes: options.artifact,
     latencyMs: options.latency,
   }
-  const { lr, optimizer, batch, weightDecay, shift, flip } = options
+  const { lr, optimizer, batch, weightDecay, teacherShare, temperature, shift, flip } = options
   const result = await fit(
     {
       model,
@@ -121,7 +129,7 @@ async function run(model: string, options: Options): Promise<void> {
       depth: options.depth,
       epochs: options.epochs,
       seed: options.seed,
-      training: { lr, optimizer, batch, weightDecay, shift, flip },
+      training: { lr, optimizer, batch, weightDecay, teacherShare, temperature, shift, flip },
     },
     ({ stage, done, total, message, variant = '', loss, accuracy = null }) => {
       const label = `${variant} ${progress.live ? (message ?? stage) : stage}`

@@ -28,6 +28,10 @@ const Training = Type.Object(
     shift: Type.Optional(Type.Integer({ minimum: 0 })),
     flip: Type.Optional(Type.Boolean()),
     unfold: Type.Optional(Type.Boolean()),
+    /** The dense network's share of the loss, 0.7 by default; the labels have the rest. Without labels it is all. */
+    teacherShare: Type.Optional(share),
+    /** Softens the dense network's answers; 4 by default. */
+    temperature: Type.Optional(positive),
   },
   { additionalProperties: false },
 )

@@ -16,20 +16,13 @@ export interface FineTuned {
  */
 export async function fineTune(
   graph: Graph,
-  teacher: Graph,
   data: { readonly rest: Dataset; readonly held: Dataset },
-  options: Omit<TrainOptions, 'teacher'>,
+  options: TrainOptions & Required<Pick<TrainOptions, 'teacher'>>,
   on: (p: TrainProgress) => void,
   signal?: AbortSignal,
 ): Promise<FineTuned> {
-  const { graph: tuned } = await train(
-    graph,
-    data.rest,
-    { ...options, teacher: { graph: teacher } },
-    on,
-    signal,
-  )
-  const better = await isBetter(tuned, graph, teacher, data.held, signal)
+  const { graph: tuned } = await train(graph, data.rest, options, on, signal)
+  const better = await isBetter(tuned, graph, options.teacher.graph, data.held, signal)
   return { graph: better ? tuned : graph, better }
 }
 

@@ -178,7 +178,7 @@ function command(
     const said = values?.filter((v) => v !== undefined) ?? []
     return said.length > 0 ? [`--${name}`, ...said.map(String)] : []
   }
-  const { lr, optimizer, batch, shift, flip, weightDecay } = rest.training ?? {}
+  const { lr, optimizer, batch, shift, flip, weightDecay, teacherShare, temperature } = rest.training ?? {}
   return [
     ...['espalier', 'fit', model],
     ...given(
@@ -222,6 +222,8 @@ function command(
     ...given('optimizer', [optimizer]),
     ...given('batch', [batch]),
     ...given('weight-decay', [weightDecay]),
+    ...given('teacher-share', [teacherShare]),
+    ...given('temperature', [temperature]),
     ...given('shift', [shift]),
     ...(flip ? ['--flip'] : []),
     ...given('o', [out]),

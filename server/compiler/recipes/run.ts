@@ -102,18 +102,16 @@ export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?
   const { options, data, teacher, on, signal } = run
   const epochs = options.epochs ?? DEFAULTS.epochs
   if (epochs === 0) return { graph, better: false }
-  const training = {
-    ...TRAINING,
-    ...given(options.training),
-    epochs,
-    seed: options.seed ?? DEFAULTS.seed,
-    checkpoint,
-  } as const
+  const { teacherShare, temperature, ...training } = options.training ?? {}
   return fineTune(
     graph,
-    teacher,
     data,
-    training,
+    {
+      ...TRAINING,
+      ...given(training),
+      ...{ epochs, checkpoint, seed: options.seed ?? DEFAULTS.seed },
+      teacher: { graph: teacher, share: teacherShare, temperature },
+    },
     ({ step, steps, loss, accuracy, imagesPerSecond, secondsLeft }) =>
       on({
         stage: 'train',

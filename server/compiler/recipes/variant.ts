@@ -86,12 +86,14 @@ function describeRecipe(
   { kept, samples }: RepairResult,
   better: boolean,
 ): string {
-  const { epochs = DEFAULTS.epochs, seed = DEFAULTS.seed } = options
+  const { epochs = DEFAULTS.epochs, seed = DEFAULTS.seed, training } = options
+  const isTaught = training?.teacherShare !== 0 || !(data.rest.labels || data.rest.targets)
+  const taught = ` with the dense network${teacher === dense ? '' : ', so trained,'} as teacher`
   const tuning =
     epochs === 0
       ? 'not fine-tuned'
       : better
-        ? `fine-tuned ${epochs} epochs on ${data.rest.count} samples with the dense network${teacher === dense ? '' : ', so trained,'} as teacher`
+        ? `fine-tuned ${epochs} epochs on ${data.rest.count} samples${isTaught ? taught : ''}`
         : 'fine-tuned, but better before on what was held out, and kept so'
   const repair = kept
     ? `repaired from ${samples} inputs`

@@ -74,6 +74,19 @@ t.test('fit writes variants that meet their limits, figures of them, and a repor
   )
 })
 
+t.test('with no share for the teacher, the labels alone teach', async (t) => {
+  const dir = t.testdir()
+  const options = { ...(await subject(dir)), epochs: 1, round: 8 }
+  const [taught, alone] = [
+    await fit({ ...options, out: join(dir, 'taught') }, () => {}),
+    await fit({ ...options, out: join(dir, 'alone'), training: { teacherShare: 0 } }, () => {}),
+  ]
+  t.match(taught.variants[0].recipe, /as teacher/)
+  t.notMatch(alone.variants[0].recipe, /teacher/)
+  t.match(alone.report, /--teacher-share 0/)
+  t.not(alone.dense.lossReference, taught.dense.lossReference, 'for the reference too')
+})
+
 t.test('an interrupted run goes on where it was, and leaves what was finished', async (t) => {
   const options = { ...(await subject(t.testdir())), epochs: 1, variants: [{ macs: 0.6 }, { macs: 0.3 }] }
   const stop = new AbortController()
