@@ -17,12 +17,12 @@ export interface FineTuned {
 export async function fineTune(
   graph: Graph,
   data: { readonly rest: Dataset; readonly held: Dataset },
-  options: TrainOptions & Required<Pick<TrainOptions, 'teacher'>>,
+  options: TrainOptions,
   on: (p: TrainProgress) => void,
   signal?: AbortSignal,
 ): Promise<FineTuned> {
   const { graph: tuned } = await train(graph, data.rest, options, on, signal)
-  const better = await isBetter(tuned, graph, options.teacher.graph, data.held, signal)
+  const better = await isBetter(tuned, graph, options.teacher?.graph ?? graph, data.held, signal)
   return { graph: better ? tuned : graph, better }
 }
 

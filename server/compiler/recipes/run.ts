@@ -35,8 +35,8 @@ export interface Run {
   readonly criterion: string
   readonly subject: Prunable
   readonly dense: Graph
-  /** Whose answers training follows. */
-  readonly teacher: Graph
+  /** Whose answers training follows beside the labels; none where they alone are better. */
+  readonly teacher?: Graph
   readonly data: { readonly rest: Dataset; readonly held: Dataset }
   readonly judge: Dataset
   readonly denseAnswers: Evaluation
@@ -83,7 +83,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
     criterion,
     subject,
     dense,
-    teacher: dense,
+    teacher: isTaughtByLabels(all, dense) ? undefined : dense,
     data,
     judge,
     denseAnswers,
@@ -96,6 +96,13 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
     signal,
   }
 }
+
+/**
+ * Whether the dense network itself learns from labels alone: its own answers as they were would hold it back. Where it has further
+ * outputs, which no label is for, they are what keeps those.
+ */
+const isTaughtByLabels = ({ labels, targets }: Dataset, { outputs }: Graph) =>
+  (labels !== undefined || targets !== undefined) && outputs.length === 1
 
 /** The graph fine-tuned by the recipe of the run, if that made it better. */
 export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?: string) {
@@ -110,7 +117,7 @@ export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?
       ...TRAINING,
       ...given(training),
       ...{ epochs, checkpoint, seed: options.seed ?? DEFAULTS.seed },
-      teacher: { graph: teacher, share: teacherShare, temperature },
+      teacher: teacher && { graph: teacher, share: teacherShare, temperature },
     },
     ({ step, steps, loss, accuracy, imagesPerSecond, secondsLeft }) =>
       on({
