@@ -84,7 +84,7 @@ export const command: Define = (c) => {
       'after',
       `
 Removes channels and residual branches until each budget holds, measured on this machine, then fine-tunes. The original given the
-same recipe is the reference, whose accuracy is printed too, and the teacher of the variants where training made it better. With several kinds of limit
+same recipe, from labels alone, is the reference, whose accuracy is printed too, and the teacher of the variants where that made it better. With several kinds of limit
 each variant meets all of them. report.md in the folder says what was removed, and how to repeat it.
 
 A recipe is {"schedule": "one-shot"}, or in rounds of pruning and training: {"schedule": "gradual", "rounds": 8}, to a share

@@ -11,7 +11,7 @@ export const about =
   'ResNet-8 or ResNet-20 with a tenth of its weights (--left 0.1), beside the dense network trained the same: --network resnet20 --epochs 8 --lr 1e-3 --scope layer,global --minutes 7; goes on where it stopped'
 
 /**
- * The dense network is trained towards labels and its own answers: the reference. From there, with the reference as teacher,
+ * The dense network is trained from its labels: the reference. From there, with the reference as teacher,
  * weights become zero by magnitude, more and more (Zhu and Gupta 2017), the same share of every layer or the least of all, over the
  * first half of another such training. Top-1 on all test images.
  */
@@ -38,7 +38,10 @@ export default async function tenth(options: Readonly<Record<string, string>>): 
     const data = await loadDataset(dense, spec, load)
     const test = await loadDataset(dense, tests, load)
     const top1 = async (graph: typeof dense) => (await evaluate(graph, test)).top1 ?? 0
-    const training: TrainOptions = { ...afterPruning(dense, epochs), flip, unfold: true, lr }
+    const training: TrainOptions = {
+      ...{ ...afterPruning(dense, epochs), teacher: undefined },
+      ...{ flip, unfold: true, lr },
+    }
     const label = `${name} ${epochs} ${lr}`
     const trained = () => work.graph(label, () => work.trained(dense, data, training))
     const reference = {

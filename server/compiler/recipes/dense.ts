@@ -10,8 +10,8 @@ import type { DenseResult } from './options.js'
 import { accuracyOf, type Run, scratch, tuned } from './run.js'
 
 /**
- * Measures the dense network and its floor, and gives the dense network the variants' recipe: the reference, and
- * the teacher of the variants.
+ * Measures the dense network and its floor, and gives the dense network the variants' recipe, from labels
+ * alone where there are any: the reference, and the teacher of the variants.
  * @throws BUDGET_UNREACHABLE before anything is trained
  */
 export async function denseResult(run: Run): Promise<Dense> {

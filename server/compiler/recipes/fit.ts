@@ -16,7 +16,7 @@ import { variantResult } from './variant.js'
 
 /**
  * Fits one network to several budgets: ranks its units, thins it until every limit of a variant holds (memory by
- * measuring the candidate), fine-tunes with the dense network, trained the same, as teacher, keeps what does better on a tenth of the
+ * measuring the candidate), fine-tunes with the dense network, itself trained first, as teacher, keeps what does better on a tenth of the
  * data held out, and measures accuracy, memory and latency. Writes `NAME.onnx` for each variant, `report.json`, `frontier.svg` and
  * `report.md` to the folder `out`.
  * @throws BUDGET_UNREACHABLE, DATA_SHARED, DATA_UNLABELLED, OPTION_INVALID, and what its parts throw; the signal's

@@ -69,7 +69,7 @@ export interface Sizes {
 }
 
 export interface DenseResult extends Sizes, Accuracy {
-  /** The dense network given the same recipe, data and seed: the reference of every variant's accuracy. */
+  /** The dense network given the same recipe, data and seed, and no teacher but the labels: the reference of every variant's accuracy. */
   readonly top1Reference: number | null
   readonly lossReference: number | null
   /** Memory of the same network with one channel in every group and no residual branch, measured. */

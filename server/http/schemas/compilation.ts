@@ -66,7 +66,7 @@ export const Compilation = Type.Object({
   error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
   /** Ids of the variants it made. */
   variants: Type.Array(Id),
-  /** The dense network given the same recipe, data and seed: the reference for the variants' accuracy. */
+  /** The dense network given the same recipe, data and seed, and no teacher but the labels: the reference for the variants' accuracy. */
   dense: Nullable(
     Type.Object({
       top1: Nullable(Share),
