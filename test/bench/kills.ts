@@ -33,7 +33,8 @@ async function trained(checkpoint?: string, on: () => void = () => {}): Promise<
 
 export default async function kills(options: Readonly<Record<string, string>>): Promise<object> {
   const count = Number(options.kills ?? 10)
-  const draw = random(Number(options.seed ?? 1))
+  const seed = Number(options.seed ?? 1)
+  const draw = random(seed)
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   const started = performance.now()
@@ -63,7 +64,7 @@ export default async function kills(options: Readonly<Record<string, string>>): 
   }
   const resumed = early ?? (await trained(checkpoint))
   const record = {
-    command: `npm run bench -- kills --kills ${count}`,
+    command: `npm run bench -- kills --kills ${count} --seed ${seed}`,
     ...{ kills: moments.length, secondsAfterFirstStep: moments, endedBeforeTheLast: early !== undefined },
     ...{ same: resumed === whole, whole, resumed },
   }
