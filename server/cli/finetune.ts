@@ -2,6 +2,7 @@ import {
   classCounts,
   holdOut,
   imbalance,
+  isLabelled,
   loadDataset,
   requireDistinct,
   withPreprocess,
@@ -95,7 +96,7 @@ async function finetune(model: string, options: Options): Promise<void> {
     const rest = parts?.rest ?? data
     const held = given ?? parts?.held ?? data
     const judge = async (what: string, network: typeof graph) =>
-      held.labels || held.targets
+      isLabelled(held)
         ? await evaluate(network, held, { on: (n, all) => progress.update(what, n, all), signal })
         : { top1: null, loss: null }
     const odd = imbalance(rest, classesOf(graph))

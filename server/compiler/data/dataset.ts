@@ -43,6 +43,10 @@ export interface Dataset extends Field {
   readonly files?: readonly string[]
 }
 
+/** Whether data say what a network is to answer. */
+export const isLabelled = ({ labels, targets }: Pick<Dataset, 'labels' | 'targets'>): boolean =>
+  labels !== undefined || targets !== undefined
+
 /** Elements of one sample. */
 export const sampleSize = (data: Pick<Field, 'dims'>): number => data.dims.reduce((n, d) => n * d, 1)
 

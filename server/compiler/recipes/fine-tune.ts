@@ -1,4 +1,4 @@
-import type { Dataset } from '../data/index.js'
+import { type Dataset, isLabelled } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 import { evaluate } from '../runtime/index.js'
 import { type TrainOptions, type TrainProgress, train } from '../train/index.js'
@@ -12,7 +12,7 @@ export interface FineTuned {
 /**
  * Fine-tunes by cross-entropy and by distillation from the dense network (Hinton et al. 2015, "Distilling the Knowledge
  * in a Neural Network"), and keeps the result only if it does better on samples held out: by top-1, then by loss,
- * without labels by agreement with the teacher.
+ * without labels, where there must be one, by agreement with the teacher.
  */
 export async function fineTune(
   graph: Graph,
@@ -46,6 +46,6 @@ export async function isBetter(
 
 /** Unlabelled samples take the teacher's answers for labels. */
 async function labelled(data: Dataset, teacher: Graph, signal?: AbortSignal): Promise<Dataset> {
-  if (data.labels || data.targets) return data
+  if (isLabelled(data)) return data
   return { ...data, labels: (await evaluate(teacher, data, { signal })).predictions }
 }

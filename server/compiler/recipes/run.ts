@@ -3,6 +3,7 @@ import type { LatencyModel } from '../budget/index.js'
 import {
   type Dataset,
   holdOut,
+  isLabelled,
   loadDataset,
   preprocessOf,
   requireDistinct,
@@ -101,8 +102,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
  * Whether the dense network itself learns from labels alone: its own answers as they were would hold it back. Where it has further
  * outputs, which no label is for, they are what keeps those.
  */
-const isTaughtByLabels = ({ labels, targets }: Dataset, { outputs }: Graph) =>
-  (labels !== undefined || targets !== undefined) && outputs.length === 1
+const isTaughtByLabels = (data: Dataset, { outputs }: Graph) => isLabelled(data) && outputs.length === 1
 
 /** The graph fine-tuned by the recipe of the run, if that made it better. */
 export async function tuned(run: Run, graph: Graph, variant: string, checkpoint?: string) {

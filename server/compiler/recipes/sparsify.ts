@@ -1,6 +1,6 @@
 import { EspalierError } from '@espalier/shared'
 import { layerAxes } from '../analysis/index.js'
-import type { Dataset } from '../data/index.js'
+import { type Dataset, isLabelled } from '../data/index.js'
 import { floats, type Graph, type Tensor } from '../graph/index.js'
 import { type WeightCriterionName, weightCriteria, weightScores } from '../saliency/index.js'
 import {
@@ -79,7 +79,7 @@ export async function sparsify(
     )
   const learn = async (start: Graph, how: Pick<TrainOptions, 'sparsity' | 'keepZeros'>) => {
     if (!data) throw new EspalierError('OPTION_INVALID', 'training needs data: give --data')
-    const teacher = data.labels || data.targets ? undefined : { graph }
+    const teacher = isLabelled(data) ? undefined : { graph }
     return train(start, data, { teacher, ...training, ...how, epochs, seed }, on, signal)
   }
   if (trainsZeros(options)) {

@@ -1,7 +1,7 @@
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatBytes } from '@espalier/shared'
-import { preprocessOf, withPreprocess } from '../data/index.js'
+import { isLabelled, preprocessOf, withPreprocess } from '../data/index.js'
 import type { VariantLimits } from '../limits.js'
 import { writeModelFile } from '../onnx/index.js'
 import { agreement, evaluate } from '../runtime/index.js'
@@ -87,7 +87,7 @@ function describeRecipe(
   better: boolean,
 ): string {
   const { epochs = DEFAULTS.epochs, seed = DEFAULTS.seed, training } = options
-  const isTaught = training?.teacherShare !== 0 || !(data.rest.labels || data.rest.targets)
+  const isTaught = training?.teacherShare !== 0 || !isLabelled(data.rest)
   const taught = ` with the dense network${teacher === dense ? '' : ', so trained,'} as teacher`
   const tuning =
     epochs === 0

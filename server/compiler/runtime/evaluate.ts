@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { EspalierError } from '@espalier/shared'
-import { BatchReader, type Dataset } from '../data/index.js'
+import { BatchReader, type Dataset, isLabelled } from '../data/index.js'
 import { elementCount, floats, type Graph, type Tensor } from '../graph/index.js'
 import { openSession, run } from './session.js'
 
@@ -82,7 +82,7 @@ export async function evaluate(
   return {
     n: data.count,
     top1: data.labels ? right / data.count : null,
-    loss: data.labels || data.targets ? loss / data.count : null,
+    loss: isLabelled(data) ? loss / data.count : null,
     seconds: (performance.now() - started) / 1000,
     predictions,
     classes: Array.from(counts, (c) => c ?? { n: 0, right: 0 }),

@@ -1,5 +1,6 @@
 import { EspalierError } from '@espalier/shared'
 import type * as ort from 'onnxruntime-node'
+import { isLabelled } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 import type { Drawn } from './feeder.js'
 import { added, classification, eachOutput, type LossOf, matching } from './loss.js'
@@ -45,7 +46,7 @@ export function goalOf(graph: Graph, data: Samples, options: TrainOptions): Goal
       guide: (batch) => outputsTeacher(teacher.graph, batch, data, names),
     }
   }
-  const known = data.labels !== undefined || data.targets !== undefined
+  const known = isLabelled(data)
   const share = !teacher ? 0 : known ? (teacher.share ?? 0.7) : 1
   const terms = { teacherShare: share, temperature: teacher?.temperature ?? 4, answer }
   const main = kind === 'cross-entropy' ? classification(terms) : eachOutput(kind, terms)

@@ -1,5 +1,6 @@
 import { EspalierError } from '@espalier/shared'
 import type * as ort from 'onnxruntime-node'
+import { isLabelled } from '../data/index.js'
 import { elementCount, type Graph } from '../graph/index.js'
 import { toRuntime } from '../runtime/index.js'
 import { openStep } from './blocks.js'
@@ -20,7 +21,7 @@ export async function* gradientBatches(
   data: Samples,
   { samples, batch: wanted }: { samples: number; batch: number },
 ): AsyncGenerator<ReadonlyMap<string, Float32Array>> {
-  if (!data.labels && !data.targets)
+  if (!isLabelled(data))
     throw new EspalierError('DATA_UNLABELLED', 'gradients of the loss need labelled data')
   const batch = Math.min(wanted, data.count)
   const { loss, answer } = goalOf(graph, data, {})

@@ -1,5 +1,5 @@
 import { EspalierError } from '@espalier/shared'
-import { staysOnDisk } from '../data/index.js'
+import { isLabelled, staysOnDisk } from '../data/index.js'
 import { elementCount, type Graph, type Tensor } from '../graph/index.js'
 import { toRuntime } from '../runtime/index.js'
 import { batchesAhead, batchesNow } from './ahead.js'
@@ -232,7 +232,7 @@ const positions = ({ origin }: Samples, indices: Uint32Array) =>
   origin ? indices.map((i) => origin[i]) : indices
 
 function requireLabels(data: Samples, classes: number, needed: boolean): void {
-  if (!data.labels && !data.targets && needed)
+  if (!isLabelled(data) && needed)
     throw new EspalierError(
       'DATA_UNLABELLED',
       'the data have no labels; give labelled data, or a --teacher to learn from',

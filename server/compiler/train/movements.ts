@@ -1,4 +1,5 @@
 import { EspalierError } from '@espalier/shared'
+import { isLabelled } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 import { trainHere } from './loop.js'
 import type { Samples } from './options.js'
@@ -13,7 +14,7 @@ export async function movements(
   data: Samples,
   { steps, seed = 0 }: { steps: number; seed?: number },
 ): Promise<ReadonlyMap<string, Float32Array>> {
-  if (!data.labels && !data.targets)
+  if (!isLabelled(data))
     throw new EspalierError('DATA_UNLABELLED', 'criterion movement trains, and so needs labelled data')
   const sums = new Map<string, Float32Array>()
   const perEpoch = Math.max(1, Math.floor(data.count / Math.min(32, data.count)))

@@ -1,5 +1,5 @@
 import { EspalierError } from '@espalier/shared'
-import type { Dataset } from '../data/index.js'
+import { type Dataset, isLabelled } from '../data/index.js'
 import type { Graph } from '../graph/index.js'
 import type { OptimizerName, ScheduleName } from '../names.js'
 import type { SparsityPlan } from './sparse/index.js'
@@ -17,7 +17,7 @@ export function lossNameOf(
   { outputs }: Graph,
 ): LossName {
   const rank = (outputs.find((o) => o.name === data.answer) ?? outputs[0])?.dims?.length
-  if (!data.labels && !data.targets)
+  if (!isLabelled(data))
     return outputs.length > 1 || (rank !== undefined && rank !== 2) ? 'matching' : 'cross-entropy'
   if (!data.targets) return 'cross-entropy'
   return data.targets.every((v) => v === 0 || v === 1) ? 'bce' : 'mse'
