@@ -84,8 +84,15 @@ export class Budgets {
     const { memoryBytes: budget, ...others } = this.#now()
     const { depth } = options
     const round = await this.#step(variant)
-    if (budget === undefined)
-      return allocate(subject.coupling, scores, others, { round, depth, expect: this.#expect })
+    if (budget === undefined) {
+      const found = allocate(subject.coupling, scores, others, {
+        round,
+        depth,
+        expect: this.#expect,
+        orFloor: true,
+      })
+      return this.#required(found)
+    }
     const whole = costWithout(subject.coupling, [])
     let tried = 0
     const found = await meetMemory({
@@ -109,8 +116,17 @@ export class Budgets {
         return ramOf(pruned(subject, candidate.removed), this.#file, budget, options.load?.shapes, signal)
       },
     })
-    if (found) return found
+    if (found) return this.#required(found)
     throw new BudgetUnreachable('memory', budget, Math.min(...points.map((p) => p.measured)))
+  }
+
+  /**
+   * What was chosen for the limits as they are aimed at, which may lie below the least that there is, if it holds those
+   * that were asked. @throws BUDGET_UNREACHABLE
+   */
+  #required<C extends Choice>(found: C): C {
+    requireReachable({ ...this.#limits, memoryBytes: undefined }, found.costs)
+    return found
   }
 
   /** The limits as they are aimed at. */
@@ -135,11 +151,18 @@ export class Budgets {
     return this.#round
   }
 
-  /** Whether what was made of a choice holds every limit as measured; if not, the next choice is smaller. */
+  /**
+   * Whether what was made of a choice holds every limit as measured; if not, the next choice is smaller.
+   * @throws BUDGET_UNREACHABLE where there is no smaller one
+   */
   hold(choice: Allocation, { measuredRamBytes, fileBytes, p50Ms }: Sizes): boolean {
     const none = Number.POSITIVE_INFINITY
     const { memoryBytes = none, artifactBytes = none } = this.#limits
     const latencyMs = this.#run.elsewhere === undefined ? (this.#limits.latencyMs ?? none) : none
+    const isLeast = !(choice.saliency > 0)
+    if (isLeast && p50Ms > latencyMs) throw new BudgetUnreachable('latency', latencyMs, p50Ms)
+    if (isLeast && fileBytes > artifactBytes)
+      throw new BudgetUnreachable('artifact', artifactBytes, fileBytes)
     if (p50Ms > latencyMs) this.#latencyMs = (choice.costs.latency * latencyMs * (1 - 2 * MARGIN)) / p50Ms
     if (measuredRamBytes > memoryBytes) {
       const { predictedRamBytes: predicted } = choice.footprint

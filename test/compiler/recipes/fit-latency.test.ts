@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { costsWithout, floor } from '@espalier/server/compiler/budget/index.js'
+import { BudgetUnreachable, costsWithout, floor } from '@espalier/server/compiler/budget/index.js'
 import { latencyModel } from '@espalier/server/compiler/latency/index.js'
 import { writeModelFile } from '@espalier/server/compiler/onnx/index.js'
 import { type FitOptions, fit, type Progress, profile } from '@espalier/server/compiler/recipes/index.js'
@@ -13,7 +13,7 @@ import { convNetwork } from '../../support/networks.js'
 import { stripes } from '../../support/stripes.js'
 
 /** Wide enough that its floor takes a small part of its time, whatever else the machine does. */
-const graph = convNetwork([64, 128], 3)
+const graph = convNetwork([128, 256], 3)
 const { coupling } = await prunable(graph)
 const { times } = await profile(graph, { round: 32 })
 const expect = { latency: latencyModel(times, coupling) }
@@ -66,6 +66,23 @@ t.test(
     t.ok(v.expectedMs !== null && v.expectedMs <= 1000 * half && v.expectedMs > 500 * half, `${v.expectedMs}`)
     t.notOk(messages.some((m) => /latency of a candidate/.test(m ?? '')))
     t.match(v.recipe, /latency as expected of a small board/)
+  },
+)
+
+t.test(
+  'where nothing holds the limit as measured, what was asked is named, and the least that was measured',
+  async (t) => {
+    const options = await subject(t.testdir())
+    const fast = { ...times, scale: times.scale / 1000, queryMs: times.queryMs / 1000 }
+    await writeFile(options.profile, JSON.stringify(fast))
+    const asked = half / 1000
+    const thrown: unknown = await fit({ ...options, variants: [{ latencyMs: asked }] }, () => {}).then(
+      () => undefined,
+      (e: unknown) => e,
+    )
+    t.match(thrown, { code: 'BUDGET_UNREACHABLE', resource: 'latency', asked })
+    t.ok(thrown instanceof BudgetUnreachable && thrown.least > 2 * asked)
+    t.notOk((await readdir(options.out)).some((name) => name.endsWith('.onnx')))
   },
 )
 
