@@ -133,13 +133,13 @@ export const show = {
     v == null ? null : new Date(v).toISOString().replace('T', ' ').slice(0, 19),
 }
 
-/** Text from a file for a terminal: its control characters would move the cursor, or worse. */
 /** The first names of a list, and how many there are besides. */
 export function atMost(names: readonly string[], n: number): string {
   const first = names.slice(0, n).map((name) => shortened(name, 40))
   return names.length > n ? `${first.join(', ')} and ${names.length - n} more` : first.join(', ')
 }
 
+/** Text from a file for a terminal: its control characters would move the cursor, or worse. */
 export const harmless = (text: string) => text.replace(/\p{Cc}+/gu, ' ')
 /** What a limit was on, in a sentence. */
 export const boundNames: Readonly<Record<Resource, string>> = {

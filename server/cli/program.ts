@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { EspalierError } from '@espalier/shared'
 import { Command, CommanderError } from 'commander'
 import type { Bounds } from '../child/index.js'
 import { calledBy, commands } from './commands.js'
@@ -23,6 +24,7 @@ async function program(called: string | undefined): Promise<Command> {
     if (seconds) addLimitOptions(command, seconds)
   }
   addJson(root)
+  nameOptions(root)
   return root
 }
 
@@ -31,6 +33,23 @@ function addJson(command: Command): void {
   const known = command.options.some((o) => o.long === '--json')
   if (command.parent && command.commands.length === 0 && !known)
     command.option('--json', 'print one JSON object on standard output')
+}
+
+/** What is wrong with an option's value says whose value it is. */
+function nameOptions(command: Command): void {
+  for (const child of command.commands) nameOptions(child)
+  for (const option of command.options) {
+    const { parseArg: parse, long } = option
+    if (!parse) continue
+    option.argParser((text: string, before: unknown) => {
+      try {
+        return parse(text, before)
+      } catch (thrown) {
+        if (!(thrown instanceof EspalierError)) throw thrown
+        throw new EspalierError(thrown.code, `${long}: ${thrown.message}`)
+      }
+    })
+  }
 }
 
 /**

@@ -145,7 +145,7 @@ t.test('what cannot be done is one line and status 1, what cannot be meant is st
       /--memory, --macs, --params, --artifact or --latency/,
     ],
     [['compilations', 'create', 'm', ...away], 2, /--data/],
-    [['compilations', 'create', 'm', '--data', 'd', '--macs', '2', ...away], 2, /'2' is not a share/],
+    [['compilations', 'create', 'm', '--data', 'd', '--macs', '2', ...away], 2, /--macs: '2' is not a share/],
     [['datasets', 'create', 'd', ...away], 2, /either a data spec or --upload/],
     [['frobnicate'], 2, /unknown command/],
     [['models', 'frobnicate'], 2, /unknown command/],

@@ -121,7 +121,7 @@ t.test('what makes no sense is refused, and nothing is written', async (t) => {
     t.notOk(existsSync(out))
   }
   await refused({ code: 2, stderr: /--sparsity.*--pattern.*\(OPTION_INVALID\)/ })
-  await refused({ code: 2, stderr: /'4:2' is not a pattern/ }, '--pattern', '4:2')
+  await refused({ code: 2, stderr: /--pattern: '4:2' is not a pattern/ }, '--pattern', '4:2')
   await refused({ code: 2, stderr: /--finetune/ }, '--sparsity', '0.5', '--gradual')
   await refused({ code: 2, stderr: /follows from its training/ }, '--sparsity', '0.5', '--criterion', 'str')
   await refused({ code: 1, stderr: /DATA_UNLABELLED/ }, '--sparsity', '0.5', '--criterion', 'obd')
