@@ -10,7 +10,7 @@ import type { Graph } from '../compiler/graph/index.js'
 import { readModelFile, writeModelFile } from '../compiler/onnx/index.js'
 import { type SparsifyResult, sparseLayers, sparsify, sparsifyCriteria } from '../compiler/recipes/index.js'
 import { evaluate } from '../compiler/runtime/index.js'
-import { type Pattern, removeCheckpoint, type Scope } from '../compiler/train/index.js'
+import { type Pattern, removeCheckpoint, type Scope, scopes } from '../compiler/train/index.js'
 import { count, type Define, interruption, oneOf, outputOf, share } from './command.js'
 import { addDataOptions, type DataOptions, loadOptionsOf } from './data-options.js'
 import { atMost, facts, show, table } from './output.js'
@@ -48,9 +48,9 @@ export const command: Define = (c) => {
       'magnitude',
     )
     .option(
-      '--scope <layer|global>',
-      'the same share in each layer, or the lowest anywhere',
-      oneOf('a scope', ['layer', 'global']),
+      '--scope <layer|global|erk>',
+      'the same share in each layer, the lowest anywhere, or less of small layers (Erdős–Rényi kernel)',
+      oneOf('a scope', scopes),
       'layer',
     )
     .option('--data <D>', 'what criteria of the loss and --finetune look at')
@@ -181,7 +181,7 @@ function ofStarved({ layers, sparsity }: SparsifyResult): string | undefined {
   const starved = layers.filter(({ zeros, weights }) => 1 - zeros / weights < (1 - sparsity) / 10)
   if (starved.length === 0) return undefined
   const names = starved.map((layer) => layer.weight)
-  return `hardly anything is left of ${atMost(names, 3)}; --scope layer takes the same share of each`
+  return `hardly anything is left of ${atMost(names, 3)}; --scope erk leaves small layers more, layer the same share of each`
 }
 
 const layerTable = (layers: SparsifyResult['layers']) =>

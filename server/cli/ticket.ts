@@ -18,7 +18,7 @@ interface Options extends DataOptions, TrainingOptions {
   readonly epochs: number
   readonly rewind: number
   readonly fresh?: boolean
-  readonly scope: Scope
+  readonly scope: Exclude<Scope, 'erk'>
   readonly lastRate: number
   readonly output?: string
   readonly svg?: string

@@ -9,6 +9,7 @@ import {
   type Pattern,
   type Scope,
   type SparsityPlan,
+  sharesOf,
   sparsifyingMethods,
   type TrainHistory,
   type TrainOptions,
@@ -109,7 +110,14 @@ async function withZeros(
     ? names.map((name) =>
         keepPattern(scores.get(name)!, graph.constant(name)!.dims, layers.get(name)!.reads, pattern),
       )
-    : keepLargest([...scores.values()], sparsity, scope)
+    : keepLargest(
+        [...scores.values()],
+        sharesOf(
+          scope,
+          names.map((name) => graph.constant(name)!.dims),
+          sparsity,
+        ),
+      )
   const zeroed = new Map<string, Tensor>()
   for (const [k, name] of names.entries()) {
     const { dims, data } = graph.constant(name)!

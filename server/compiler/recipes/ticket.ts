@@ -28,7 +28,7 @@ export interface TicketOptions {
   /** Draws the weights that the network begins with; its own are taken by default. */
   readonly fresh?: boolean
   /** Whether each layer loses the same share a round (default), or the smallest go wherever they are. */
-  readonly scope?: Scope
+  readonly scope?: Exclude<Scope, 'erk'>
   /** Layer by layer: what the rate of the last layer is of that of the others; 0.5 by default, as in the paper. */
   readonly lastRate?: number
   readonly training?: Omit<TrainOptions, 'epochs' | 'sparsity' | 'keepZeros' | 'seed' | 'from' | 'until'>
@@ -109,7 +109,7 @@ export async function ticket(
       ...{ lossTicket: ours.loss, lossRandom: others.loss },
     })
     if (r === rounds) return { rounds: found, ticket: begun, trained }
-    mask = smallestGone(trained, schedule(r + 1), options.scope ?? 'layer')
+    mask = smallestGone(trained, schedule(r + 1))
   }
 }
 
@@ -139,10 +139,10 @@ function scheduleOf(graph: Graph, options: TicketOptions): (round: number) => nu
   return (round) => rates(low).map((rate) => 1 - (1 - rate) ** round)
 }
 
-function smallestGone(graph: Graph, sparsity: number | number[], scope: Scope): Masks {
+function smallestGone(graph: Graph, shares: number | number[]): Masks {
   const layers = sparseLayers(graph).map((l) => l.weight)
   const sizes = layers.map((name) => (graph.constant(name)!.data as Float32Array).map(Math.abs))
-  const masks = keepLargest(sizes, sparsity, scope)
+  const masks = keepLargest(sizes, shares)
   return new Map(layers.map((name, k) => [name, masks[k]]))
 }
 

@@ -19,6 +19,8 @@ export {
   type Pattern,
   type Scope,
   type SparsityPlan,
+  scopes,
+  sharesOf,
   sparsifyingMethods,
 } from './sparse/index.js'
 export { refreshStatistics } from './statistics.js'

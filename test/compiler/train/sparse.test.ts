@@ -6,6 +6,8 @@ import {
   keepLargest,
   keepPattern,
   type SparsityPlan,
+  scopes,
+  sharesOf,
   type TrainOptions,
   withConstants,
 } from '@espalier/server/compiler/train/index.js'
@@ -64,36 +66,61 @@ async function trained(more: TrainOptions, resume?: TrainState, stopAt = Number.
 t.test('the lowest go, in each layer or wherever they are, and exactly as many as asked', async (t) => {
   const scores = [Float32Array.of(5, 1, 4, 2), Float32Array.of(0.1, 9, 0.3, 0.2, 8, 7)]
   t.same(
-    keepLargest(scores, 0.5, 'layer').map((m) => [...m]),
+    keepLargest(scores, [0.5, 0.5]).map((m) => [...m]),
     [
       [1, 0, 1, 0],
       [0, 1, 0, 0, 1, 1],
     ],
   )
   t.same(
-    keepLargest(scores, 0.5, 'global').map((m) => [...m]),
+    keepLargest(scores, 0.5).map((m) => [...m]),
     [
       [1, 0, 1, 0],
       [0, 1, 0, 0, 1, 1],
     ],
   )
   t.same(
-    keepLargest(scores, 0.3, 'global').map((m) => [...m]),
+    keepLargest(scores, 0.3).map((m) => [...m]),
     [
       [1, 1, 1, 1],
       [0, 1, 0, 0, 1, 1],
     ],
   )
-  t.same([...keepLargest([new Float32Array(6)], 0.5, 'layer')[0]], [0, 0, 0, 1, 1, 1], 'ties')
-  t.same([...keepLargest([Float32Array.of(1, 2)], 1, 'layer')[0]], [0, 1], 'one stays')
+  t.same([...keepLargest([new Float32Array(6)], [0.5])[0]], [0, 0, 0, 1, 1, 1], 'ties')
+  t.same([...keepLargest([Float32Array.of(1, 2)], [1])[0]], [0, 1], 'one stays')
   const many = Float32Array.from({ length: 5000 }, () => Math.floor(next() * 50))
   for (const share of [0.01, 0.37, 0.9, 0.999]) {
-    const [mask] = keepLargest([many], share, 'layer')
+    const [mask] = keepLargest([many], [share])
     const gone = many.filter((_, i) => mask[i] === 0)
     t.equal(gone.length, Math.round(share * 5000))
     t.ok(Math.max(...gone) <= Math.min(...many.filter((_, i) => mask[i] === 1)))
   }
 })
+
+t.test(
+  'Erdős–Rényi kernels: what stays is as the sum of dimensions over their product, whole where that is more than all',
+  async (t) => {
+    const layers = [
+      [16, 3, 3, 3],
+      [32, 16, 3, 3],
+      [64, 32, 3, 3],
+      [10, 64],
+    ]
+    const sizes = [432, 4608, 18_432, 640]
+    for (const sparsity of [0.1, 0.5, 0.9, 0.99]) {
+      const shares = sharesOf('erk', layers, sparsity)
+      if (typeof shares === 'number') throw new Error('one share a layer was expected')
+      const left = shares.reduce((n, share, k) => n + (1 - share) * sizes[k], 0)
+      t.ok(Math.abs(left - (1 - sparsity) * 24_112) < 1e-6, `${left} weights are left`)
+      t.ok(shares.every((s) => s >= 0 && s < 1))
+      const scales = shares.flatMap((s, k) =>
+        s > 0 ? [((1 - s) * sizes[k]) / layers[k].reduce((n, d) => n + d, 0)] : [],
+      )
+      t.ok(Math.max(...scales) / Math.min(...scales) < 1 + 1e-9, `${scales}`)
+    }
+    t.match(sharesOf('erk', layers, 0.5), { 0: 0, 3: 0 }, 'small layers stay whole')
+  },
+)
 
 t.test('a pattern keeps n of each m along the axis that is read', async (t) => {
   t.same(
@@ -117,7 +144,7 @@ t.test('the cubic schedule is that of the paper', async (t) => {
 })
 
 t.test('magnitude: zeros grow to exactly the share asked for, and the network still knows', async (t) => {
-  for (const scope of ['layer', 'global'] as const) {
+  for (const scope of scopes) {
     const { graph } = await trained({ sparsity: { method: 'magnitude', sparsity: 0.8, scope } })
     t.ok(Math.abs(zeros(graph) - 0.8) < 0.002, `${scope}: ${zeros(graph)}`)
     const { top1 } = await evaluate(graph, data)
@@ -129,7 +156,7 @@ t.test('zeros stay where they are once chosen, unless they may return', async (t
   const run = (returning: boolean) => {
     const fed = [Float32Array.of(1, 2, 3, 4)]
     const plan: SparsityPlan = { method: 'magnitude', sparsity: 0.5, begin: 0, end: 0.1, every: 1, returning }
-    const s = gradual({ fed, sparse: [true], steps: 100, lr: 0.1 }, plan)
+    const s = gradual({ fed, dims: [[4]], sparse: [true], steps: 100, lr: 0.1 }, plan)
     s.before(10)
     const first = [...fed[0]]
     const gradient = Float32Array.of(-100, 1, 1, 1)
@@ -145,7 +172,7 @@ t.test('zeros stay where they are once chosen, unless they may return', async (t
 t.test('movement: scores are the sum of −lr · w · ∂L/∂w, and masked weights keep their values', async (t) => {
   const fed = [Float32Array.of(1, -1, 2, 0.5)]
   const s = gradual(
-    { fed, sparse: [true], steps: 10, lr: 1 },
+    { fed, dims: [[4]], sparse: [true], steps: 10, lr: 1 },
     { method: 'movement', sparsity: 0.5, begin: 0, end: 0.1 },
   )
   s.before(0)
@@ -165,7 +192,10 @@ t.test('movement: scores are the sum of −lr · w · ∂L/∂w, and masked weig
 
 t.test('soft thresholds: value and gradients are those of the paper, by finite differences', async (t) => {
   const fed = [Float32Array.of(0.9, -0.2, -0.7)]
-  const s = softThreshold({ fed, sparse: [true], steps: 1, lr: 0.1 }, { method: 'str', initial: -1 })
+  const s = softThreshold(
+    { fed, dims: [[3]], sparse: [true], steps: 1, lr: 0.1 },
+    { method: 'str', initial: -1 },
+  )
   // A loss that is linear in what the network runs with.
   const slope = [0.3, 0.5, -0.4]
   const loss = () => {

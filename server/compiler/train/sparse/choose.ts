@@ -1,29 +1,21 @@
-export type Scope = 'layer' | 'global'
-
 /**
- * Masks of what stays so that the share `sparsity` of all elements goes, those of the lowest scores; of equal scores the
- * first. A layer keeps at least one element.
- * @param sparsity with the scope `layer` perhaps one a layer
+ * Masks of what stays so that a share of the elements goes, those of the lowest scores; of equal scores the first. A layer
+ * keeps at least one element.
+ * @param shares one for each layer, or one for all elements together
  */
 export function keepLargest(
   scores: readonly Float32Array[],
-  sparsity: number | readonly number[],
-  scope: Scope,
+  shares: number | readonly number[],
 ): Uint8Array[] {
-  if (scope === 'layer' || typeof sparsity !== 'number')
-    return scores.map((s, k) =>
-      largest(
-        s,
-        Math.min(s.length - 1, goes(typeof sparsity === 'number' ? sparsity : sparsity[k], s.length)),
-      ),
-    )
+  if (typeof shares !== 'number')
+    return scores.map((s, k) => largest(s, Math.min(s.length - 1, goes(shares[k], s.length))))
   const all = new Float32Array(scores.reduce((n, s) => n + s.length, 0))
   let at = 0
   for (const s of scores) {
     all.set(s, at)
     at += s.length
   }
-  const mask = largest(all, goes(sparsity, all.length))
+  const mask = largest(all, goes(shares, all.length))
   at = 0
   return scores.map((s) => {
     const own = mask.slice(at, at + s.length)
@@ -33,7 +25,7 @@ export function keepLargest(
   })
 }
 
-const goes = (sparsity: number, count: number) => Math.round(sparsity * count)
+const goes = (share: number, count: number) => Math.round(share * count)
 
 /** All but the `count` lowest. */
 function largest(scores: Float32Array, count: number): Uint8Array {

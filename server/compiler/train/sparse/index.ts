@@ -8,9 +8,10 @@ import { softMovement } from './soft-movement.js'
 import { softThreshold } from './soft-threshold.js'
 import { masked, nonZeros, plain, type Sparsifier } from './sparsifier.js'
 
-export { keepLargest, keepPattern, type Pattern, type Scope } from './choose.js'
+export { keepLargest, keepPattern, type Pattern } from './choose.js'
 export { type SparsityPlan, sparsifyingMethods } from './plan.js'
 export type { Sparsifier } from './sparsifier.js'
+export { type Scope, scopes, sharesOf } from './spread.js'
 
 /** What the options ask for. @throws OPTION_INVALID */
 export function sparsifierOf(
@@ -24,7 +25,12 @@ export function sparsifierOf(
     requirePlan(options.sparsity)
     const layers = layerAxes(graph)
     return methods[options.sparsity.method](
-      { ...run, fed: list, sparse: names.map((name) => layers.has(name)) },
+      {
+        ...run,
+        fed: list,
+        dims: names.map((name) => weights.dims(name)),
+        sparse: names.map((name) => layers.has(name)),
+      },
       options.sparsity,
     )
   }

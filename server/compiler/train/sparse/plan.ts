@@ -1,5 +1,5 @@
 import { EspalierError } from '@espalier/shared'
-import type { Scope } from './choose.js'
+import type { Scope } from './spread.js'
 
 export const sparsifyingMethods = ['magnitude', 'movement', 'soft-movement', 'str'] as const
 
@@ -15,7 +15,7 @@ export interface SparsityPlan {
   readonly method: (typeof sparsifyingMethods)[number]
   /** The share of the weights that is zero at the end; `magnitude` and `movement` only. */
   readonly sparsity?: number
-  /** Whether each layer loses the same share (`layer`, the default) or the lowest go wherever they are (`global`). */
+  /** Where zeros go; `layer` by default. */
   readonly scope?: Scope
   /** Shares of all steps between which the zeros become more; 0.1 and 0.7 by default. */
   readonly begin?: number
