@@ -11,13 +11,13 @@ import { corrected } from './meet-memory.js'
 import type { FitOptions, FitResult, VariantResult } from './options.js'
 import { markdown } from './report.js'
 import { variantInRounds } from './rounds.js'
-import { given, nameOf, type On, prepare, type Run } from './run.js'
+import { given, nameOf, type On, prepare, type Run, ranked } from './run.js'
 import { variantResult } from './variant.js'
 
 /**
- * Fits one network to several budgets: ranks its units, thins it until every limit of a variant holds (memory by
- * measuring the candidate), fine-tunes with the dense network, itself trained first, as teacher, keeps what does better on a tenth of the
- * data held out, and measures accuracy, memory and latency. Writes `NAME.onnx` for each variant, `report.json`, `frontier.svg` and
+ * Fits one network to several budgets: trains it, keeping what does better on a tenth of the data held out, ranks its
+ * units, thins it until every limit of a variant holds (memory by measuring the candidate), fine-tunes with the unthinned
+ * one as teacher, and measures accuracy, memory and latency. Writes `NAME.onnx` for each variant, `report.json`, `frontier.svg` and
  * `report.md` to the folder `out`.
  * @throws BUDGET_UNREACHABLE, DATA_SHARED, DATA_UNLABELLED, OPTION_INVALID, and what its parts throw; the signal's
  *   reason when aborted. Finished variants and what resuming needs stay in `out`; where there are none, no `out`.
@@ -63,7 +63,8 @@ const endsByItself = ({ recipe, variants }: FitOptions) =>
 async function fitAll(prepared: Run, started: number): Promise<FitResult> {
   const { options } = prepared
   const { result: dense, better } = await denseResult(prepared)
-  const run = { ...prepared, teacher: better ?? prepared.dense }
+  const source = better && (await ranked(better, prepared))
+  const run = { ...prepared, ...source, teacher: better ?? prepared.dense }
   const variants: VariantResult[] = []
   const make = (options.recipe?.schedule ?? 'one-shot') === 'one-shot' ? variantResult : variantInRounds
   for (const limits of options.variants) {

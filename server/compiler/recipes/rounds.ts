@@ -80,7 +80,7 @@ export async function variantInRounds(run: Run, asked: VariantLimits): Promise<V
 }
 
 async function inRounds(run: Run, asked: VariantLimits, variant: string, shelf: FolderShelf) {
-  const { options, dense, data, on, signal } = run
+  const { options, dense, source, data, on, signal } = run
   const { recipe } = options
   const shapes = options.load?.shapes
   const rounds = (recipe && 'rounds' in recipe ? recipe.rounds : undefined) ?? DEFAULTS.rounds
@@ -90,7 +90,7 @@ async function inRounds(run: Run, asked: VariantLimits, variant: string, shelf: 
   const whole = costWithout(run.subject.coupling, [])
   const top1 = async (graph: Graph) => (await evaluate(graph, data.held, { signal })).top1
   const least = allowance === undefined ? 0 : ((await top1(dense)) ?? 0) - allowance
-  let held: Held = { graph: dense, round: 0, macs: 1, params: 1, top1: null, saliency: 1 }
+  let held: Held = { graph: source, round: 0, macs: 1, params: 1, top1: null, saliency: 1 }
   const history: RoundResult[] = []
   let top1Pruned: number | null = null
   for (let round = 1; round <= rounds; round++) {

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import type { OperatorTimes } from '@espalier/shared/measure/index.js'
 import type { LatencyModel } from '../budget/index.js'
 import {
   type Dataset,
@@ -30,21 +31,28 @@ export const DEFAULTS = { round: 8, epochs: 2, seed: 0, rounds: 10, keep: 0.85 }
 
 export type On = (p: Progress) => void
 
+/** A network that variants are pruned from. */
+interface Source {
+  /** The dense network, or what training made of it. */
+  readonly source: Graph
+  readonly subject: Prunable
+  readonly scores: readonly Float64Array[]
+  /** By the profile, where one is given. */
+  readonly latency?: LatencyModel
+}
+
 /** What all variants of one run share. */
-export interface Run {
+export interface Run extends Source {
   readonly options: FitOptions
   readonly criterion: string
-  readonly subject: Prunable
   readonly dense: Graph
   /** Whose answers training follows beside the labels; none where they alone are better. */
   readonly teacher?: Graph
   readonly data: { readonly rest: Dataset; readonly held: Dataset }
   readonly judge: Dataset
   readonly denseAnswers: Evaluation
-  readonly scores: readonly Float64Array[]
   readonly points: Point[]
-  /** By the profile, where one is given. */
-  readonly latency?: LatencyModel
+  readonly times?: OperatorTimes
   /** The machine of the profile where it is not this one: then latency is expected, and not measured here. */
   readonly elsewhere?: string
   readonly ledger: Ledger
@@ -58,7 +66,6 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
   on({ stage: 'read', done: 0, total: 1, message: 'reading model and data' })
   const times = options.profile === undefined ? undefined : await readTimes(options.profile)
   const original = await readModelFile(options.model)
-  const subject = await prunable(original, options.load?.shapes)
   const load = (spec: string) =>
     loadDataset(original, spec, {
       ...options.load,
@@ -71,8 +78,7 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
   if (options.eval) await requireDistinct(all, judge)
   const dense = withPreprocess(original, all.preprocess ?? preprocessOf(original))
   const criterion = options.criterion ?? defaultCriterion(all)
-  on({ stage: 'saliency', done: 0, total: 1, message: `ranking units by ${criterion}` })
-  const scores = await saliency(criterion, subject.coupling, data.rest, seed)
+  const source = await ranked(dense, { options, criterion, data, times, on })
   on({ stage: 'evaluate', done: 0, total: judge.count, message: 'evaluating the dense network' })
   const denseAnswers = await evaluate(dense, judge, {
     on: (done, total) => on({ stage: 'evaluate', done, total, message: 'evaluating the dense network' }),
@@ -80,22 +86,32 @@ export async function prepare(options: FitOptions, on: On, signal?: AbortSignal)
   })
   const ledger = await Ledger.open(options)
   return {
+    ...source,
     options,
     criterion,
-    subject,
     dense,
     teacher: isTaughtByLabels(all, dense) ? undefined : dense,
     data,
     judge,
     denseAnswers,
-    scores,
     points: [],
-    latency: times && latencyModel(times, subject.coupling),
+    times,
     elsewhere: times && !isOfHere(times) ? times.machine : undefined,
     ledger,
     on,
     signal,
   }
+}
+
+/** A network with its units ranked. */
+export async function ranked(
+  source: Graph,
+  { options, criterion, data, times, on }: Pick<Run, 'options' | 'criterion' | 'data' | 'times' | 'on'>,
+): Promise<Source> {
+  const subject = await prunable(source, options.load?.shapes)
+  on({ stage: 'saliency', done: 0, total: 1, message: `ranking units by ${criterion}` })
+  const scores = await saliency(criterion, subject.coupling, data.rest, options.seed ?? DEFAULTS.seed)
+  return { source, subject, scores, latency: times && latencyModel(times, subject.coupling) }
 }
 
 /**

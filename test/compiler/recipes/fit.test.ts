@@ -32,7 +32,7 @@ t.test('fit writes variants that meet their limits, figures of them, and a repor
   const options = await subject(t.testdir())
   const seen: Progress[] = []
   const result = await fit(
-    { ...options, variants: [{ macs: 0.5 }, { memoryBytes: 50e6, params: 0.4 }] },
+    { ...options, variants: [{ macs: 0.5 }, { memoryBytes: 50e6, params: 0.4 }, { macs: 1 }] },
     (p) => seen.push(p),
   )
   const { dense, variants } = result
@@ -52,6 +52,11 @@ t.test('fit writes variants that meet their limits, figures of them, and a repor
   t.ok(
     dense.top1Reference! >= 0.9 && dense.top1! < 0.7,
     'the untrained network, and the same given the recipe',
+  )
+  t.equal(
+    variants[2].top1Pruned,
+    dense.top1Reference,
+    'what is thinned is the network that the recipe made better',
   )
   const report = await readFile(join(options.out, 'report.md'), 'utf8')
   t.equal(report, result.report)
