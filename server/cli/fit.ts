@@ -83,9 +83,10 @@ export const command: Define = (c) => {
     .addHelpText(
       'after',
       `
-Removes channels and residual branches until each budget holds, measured on this machine, then fine-tunes. The original given the
-same recipe, from labels alone, is the reference, whose accuracy is printed too, and the teacher of the variants where that made it better. With several kinds of limit
-each variant meets all of them. report.md in the folder says what was removed, and how to repeat it.
+Trains the original, from labels alone where there are any: the reference, whose accuracy is printed too. Variants are
+pruned from it, and taught by it, where training made it better, else from the original: channels and residual branches
+go until each budget holds, measured on this machine, then what is left is fine-tuned by the same recipe. With several
+kinds of limit each variant meets all of them. report.md in the folder says what was removed, and how to repeat it.
 
 A recipe is {"schedule": "one-shot"}, or in rounds of pruning and training: {"schedule": "gradual", "rounds": 8}, to a share
 of MACs or parameters by a cubic schedule; {"schedule": "iterative", "keep": 0.85, "allowance": 0.01}, which keeps that share
