@@ -12,7 +12,7 @@ import { measureMemory } from '@espalier/shared/measure/index.js'
 import { cifarNetworks, digitsNetwork, type Subject } from './parts/subjects.js'
 
 export const about =
-  'fit to 75, 50 and 25 % of the way from floor to dense memory, and to half the MACs: --network (sample,resnet8,resnet20) --images --epochs --lr --teacher-share --cases macs,75,50,25; a case params25 is a quarter of the parameters'
+  'fit to 75, 50 and 25 % of the way from floor to dense memory, and to half the MACs: --network (sample,resnet8,resnet20) --images --epochs --lr --shift --teacher-share --cases macs,75,50,25; a case params25 is a quarter of the parameters'
 
 const networks: Readonly<Record<string, Subject>> = { sample: digitsNetwork, ...cifarNetworks }
 
@@ -37,7 +37,12 @@ export default async function fitBench(options: Readonly<Record<string, string>>
         : { memoryBytes: Math.round(floor + (Number(of) / 100) * (dense - floor)) }
   const { model, load, flip } = network
   const number = (text: string | undefined) => (text === undefined ? undefined : Number(text))
-  const training = { flip, lr: number(options.lr), teacherShare: number(options['teacher-share']) }
+  const training = {
+    flip,
+    lr: number(options.lr),
+    shift: number(options.shift),
+    teacherShare: number(options['teacher-share']),
+  }
   const result = await fit(
     {
       ...{ model, load, out, training },
