@@ -122,10 +122,11 @@ export class Budgets {
 
   /**
    * What was chosen for the limits as they are aimed at, which may lie below the least that there is, if it holds those
-   * that were asked. @throws BUDGET_UNREACHABLE
+   * that were asked; what is measured afterwards is judged then. @throws BUDGET_UNREACHABLE
    */
-  #required<C extends Choice>(found: C): C {
-    requireReachable({ ...this.#limits, memoryBytes: undefined }, found.costs)
+  #required(found: Choice): Choice {
+    const latencyMs = this.#run.elsewhere === undefined ? undefined : this.#limits.latencyMs
+    requireReachable({ ...this.#limits, memoryBytes: undefined, latencyMs }, found.costs)
     return found
   }
 
